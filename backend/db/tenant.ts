@@ -1,0 +1,37 @@
+import type { Transaction } from "encore.dev/storage/sqldb";
+import { db } from "./graphyn";
+
+export type Tx = Transaction;
+
+/**
+ * Runs `work` in one transaction that sees the rows of one organization only: the role `graphyn_tenant` and the setting
+ * `graphyn.org_id` hold until its end and no longer. Commits when `work` returns, rolls back when it throws.
+ */
+export async function tenant<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  if (orgId === "") throw new Error("tenant() needs an organization");
+  return transaction("graphyn_tenant", orgId, work);
+}
+
+/** Runs `work` with the right to find live turns of all organizations and to prolong their leases, and no other. */
+export async function dispatch<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+  return transaction("graphyn_dispatch", "", work);
+}
+
+/** Runs `work` with the right to append text to running turns of all organizations, and no other. */
+export async function flush<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+  return transaction("graphyn_flush", "", work);
+}
+
+async function transaction<T>(role: string, orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const tx = await db.begin();
+  try {
+    // set_config(…, true) is SET LOCAL, with the values as parameters. A pooled connection so keeps nothing of a tenant.
+    await tx.exec`select set_config('role', ${role}, true), set_config('graphyn.org_id', ${orgId}, true)`;
+    const result = await work(tx);
+    await tx.commit();
+    return result;
+  } catch (error) {
+    await tx.rollback().catch(() => undefined); // the connection may be gone; the first error is the one to tell
+    throw error;
+  }
+}

@@ -1,0 +1,82 @@
+/** The entries of a thread's log and the live events, as SSE, WebSocket and SDKs see them: one vocabulary. */
+
+export type SenderType = "user" | "agent" | "system";
+export type MessageStatus = "complete" | "cancelled" | "failed";
+
+export interface Message {
+  id: string;
+  thread_id: string;
+  /** Place in the thread's log; gapless over all kinds of entries, so not over messages alone. */
+  seq: number;
+  sender_type: SenderType;
+  /** A user id, an agent id, or `system`. */
+  sender_id: string;
+  sender_name: string;
+  content: string;
+  /** `cancelled` and `failed`: an agent's text as far as it came. */
+  status: MessageStatus;
+  /** The turn that wrote it, for an agent's message. */
+  turn_id: string | null;
+  /** RFC 3339. */
+  created_at: string;
+}
+
+export interface TokenUsage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+/** An entry of the log. Durable, has a seq; every reader gets each exactly once and in order. */
+export type LogEvent =
+  | { type: "message"; thread_id: string; message: Message }
+  | {
+      type: "participant";
+      thread_id: string;
+      action: "joined" | "left";
+      participant_id: string;
+      kind: "user" | "agent";
+      name: string;
+    }
+  | {
+      type: "turn_started";
+      thread_id: string;
+      turn_id: string;
+      agent_id: string;
+      agent_name: string;
+      message_id: string;
+    }
+  | {
+      type: "turn_completed";
+      thread_id: string;
+      turn_id: string;
+      agent_id: string;
+      message_id: string | null;
+      first_token_ms: number | null;
+      duration_ms: number;
+      usage: TokenUsage | null;
+    }
+  | { type: "turn_cancelled"; thread_id: string; turn_id: string; agent_id: string; message_id: string | null }
+  | {
+      type: "agent_error";
+      thread_id: string;
+      turn_id: string;
+      agent_id: string;
+      error: string;
+      reason: string;
+      retryable: boolean;
+    };
+
+/** What is said while it happens. `offset` is where `content` begins in the turn's text. */
+export type LiveEvent =
+  | { type: "ai_chunk"; thread_id: string; turn_id: string; agent_id: string; offset: number; content: string }
+  | { type: "caught_up"; thread_id: string; last_seq: number }
+  | { type: "error"; thread_id: string; error: string; reason: string };
+
+export type ThreadEvent = LogEvent | LiveEvent;
+
+/** An entry with its place. */
+export interface LogEntry {
+  seq: number;
+  event: LogEvent;
+}
