@@ -1,0 +1,51 @@
+import { tenant } from "../db/tenant";
+import { hashKey, parseKey } from "./key-format";
+
+export interface Caller {
+  userID: string;
+  orgID: string;
+  role: "owner" | "admin" | "member" | "guest";
+  userName: string;
+  /** The API key used. */
+  keyID: string;
+}
+
+/** How long a verified key is trusted without asking the database: a revoked key stops working within this. */
+const TRUST_MS = 5_000;
+const CACHE_ENTRIES_MAX = 10_000;
+/** `last_used_at` is for people to look at; it is kept to the minute. */
+const LAST_USED_STEP = "1 minute";
+
+const verified = new Map<string, { caller: Caller; until: number }>();
+
+/** Who owns this API key, or null: unknown, expired and revoked are one answer. */
+export async function authenticateKey(text: string, hashSecret: string): Promise<Caller | null> {
+  const parsed = parseKey(text);
+  if (!parsed) return null;
+  const hash = hashKey(parsed.key, hashSecret);
+  const cacheKey = hash.toString("base64");
+  const known = verified.get(cacheKey);
+  if (known && known.until > performance.now()) return known.caller;
+
+  const caller = await tenant(parsed.orgId, async (tx) => {
+    const row = await tx.queryRow<{ id: string; user_id: string; role: Caller["role"]; name: string }>`
+      with key as (
+        select k.id, k.user_id, m.role, u.name, k.last_used_at
+        from api_keys k join members m using (org_id, user_id) join users u on (u.org_id, u.id) = (k.org_id, k.user_id)
+        where k.org_id = ${parsed.orgId} and k.hash = ${hash} and k.revoked_at is null and k.expires_at > now()
+      ), used as (
+        update api_keys k set last_used_at = now() from key
+        where k.org_id = ${parsed.orgId} and k.id = key.id
+          and (key.last_used_at is null or key.last_used_at < now() - ${LAST_USED_STEP}::text::interval)
+      )
+      select id, user_id, role, name from key`;
+    if (!row) return null;
+    return { userID: row.user_id, orgID: parsed.orgId, role: row.role, userName: row.name, keyID: row.id };
+  });
+  verified.delete(cacheKey);
+  if (caller) {
+    if (verified.size >= CACHE_ENTRIES_MAX) verified.delete(verified.keys().next().value as string);
+    verified.set(cacheKey, { caller, until: performance.now() + TRUST_MS });
+  }
+  return caller;
+}

@@ -1,0 +1,61 @@
+import { api } from "encore.dev/api";
+import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
+import { tenant } from "../db/tenant";
+import { newId } from "../lib/ids";
+import { adminCaller, caller } from "./caller";
+
+const PAGE_DEFAULT = 50;
+
+interface Person {
+  id: string;
+  name: string;
+  role: "owner" | "admin" | "member" | "guest";
+  created_at: string;
+}
+
+interface AddPersonRequest {
+  name: string & MinLen<1> & MaxLen<200>;
+}
+
+/** Adds a person to the organization, as a member. They can then take part in threads. */
+export const addPerson = api(
+  { expose: true, auth: true, method: "POST", path: "/people" },
+  async ({ name }: AddPersonRequest): Promise<Person> => {
+    const { orgID } = adminCaller();
+    const id = newId("user");
+    return tenant(orgID, async (tx) => {
+      await tx.exec`insert into users (org_id, id, name) values (${orgID}, ${id}, ${name})`;
+      const row = await tx.queryRow<{ created_at: Date }>`
+        insert into members (org_id, user_id, role) values (${orgID}, ${id}, 'member') returning created_at`;
+      return { id, name, role: "member", created_at: row?.created_at.toISOString() ?? "" };
+    });
+  },
+);
+
+interface ListPeopleRequest {
+  limit?: number & (Min<1> & Max<200>);
+  /** `next_cursor` of the page before. */
+  cursor?: string & MaxLen<64>;
+}
+
+interface ListPeopleResponse {
+  people: Person[];
+  /** Null on the last page. */
+  next_cursor: string | null;
+}
+
+/** The organization's people, in the order they came. */
+export const listPeople = api(
+  { expose: true, auth: true, method: "GET", path: "/people" },
+  async ({ limit = PAGE_DEFAULT, cursor = "" }: ListPeopleRequest): Promise<ListPeopleResponse> => {
+    const { orgID } = caller();
+    const rows = await tenant(
+      orgID,
+      (tx) => tx.queryAll<{ id: string; name: string; role: Person["role"]; created_at: Date }>`
+        select u.id, u.name, m.role, m.created_at from members m join users u on (u.org_id, u.id) = (m.org_id, m.user_id)
+        where m.org_id = ${orgID} and m.user_id > ${cursor} order by m.user_id limit ${limit + 1}`,
+    );
+    const people = rows.slice(0, limit).map((row) => ({ ...row, created_at: row.created_at.toISOString() }));
+    return { people, next_cursor: rows.length > limit ? (people.at(-1)?.id ?? null) : null };
+  },
+);
