@@ -1,0 +1,105 @@
+import type { LettaLimits } from "./config";
+import { LettaError } from "./errors";
+
+/**
+ * A bounded number of places for what is done at once, and a bounded queue before them that is fair between organizations: a free place
+ * goes to the waiting organization that has the fewest places already, and among equals to the one that was served longest ago. So one
+ * organization may use all places while nobody else waits, and no more than its share when others do.
+ */
+export class FairQueue {
+  readonly #waiting = new Map<string, Waiter[]>(); // in the order of turns: who is served moves to the end
+  readonly #active = new Map<string, number>();
+  #activeCount = 0;
+  #waitingCount = 0;
+
+  constructor(
+    readonly places: number,
+    private readonly limits: Pick<LettaLimits, "waitingMax" | "waitingOfOneMax" | "waitMsMax">,
+  ) {}
+
+  get active(): number {
+    return this.#activeCount;
+  }
+
+  get waiting(): number {
+    return this.#waitingCount;
+  }
+
+  /** Waits for a place; the function it gives back frees it and may be called more than once. Throws `overloaded` or `cancelled`. */
+  async enter(orgId: string, signal?: AbortSignal): Promise<() => void> {
+    if (signal?.aborted) throw new LettaError("cancelled");
+    if (this.#activeCount < this.places && this.#waitingCount === 0) return this.#take(orgId);
+    const line = this.#waiting.get(orgId) ?? [];
+    if (this.#waitingCount >= this.limits.waitingMax || line.length >= this.limits.waitingOfOneMax) {
+      throw new LettaError("overloaded", { code: "queue_full" });
+    }
+    return new Promise((resolve, reject) => {
+      const leave = (error: LettaError) => {
+        this.#forget(orgId, waiter);
+        settle();
+        reject(error);
+      };
+      const onAbort = () => leave(new LettaError("cancelled"));
+      const timer = setTimeout(
+        () => leave(new LettaError("overloaded", { code: "queue_wait" })),
+        this.limits.waitMsMax,
+      );
+      const settle = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+      };
+      const waiter: Waiter = (release) => {
+        settle();
+        resolve(release);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      line.push(waiter);
+      this.#waiting.set(orgId, line);
+      this.#waitingCount++;
+    });
+  }
+
+  #take(orgId: string): () => void {
+    this.#active.set(orgId, (this.#active.get(orgId) ?? 0) + 1);
+    this.#activeCount++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#activeCount--;
+      const left = (this.#active.get(orgId) ?? 1) - 1;
+      if (left === 0) this.#active.delete(orgId);
+      else this.#active.set(orgId, left);
+      this.#serveNext();
+    };
+  }
+
+  #serveNext(): void {
+    while (this.#activeCount < this.places && this.#waitingCount > 0) {
+      let next: string | undefined;
+      let fewest = Number.POSITIVE_INFINITY;
+      for (const orgId of this.#waiting.keys()) {
+        const has = this.#active.get(orgId) ?? 0;
+        if (has < fewest) [next, fewest] = [orgId, has];
+      }
+      const line = next === undefined ? undefined : this.#waiting.get(next);
+      const waiter = line?.shift();
+      if (next === undefined || line === undefined || waiter === undefined) return;
+      this.#waitingCount--;
+      this.#waiting.delete(next);
+      if (line.length > 0) this.#waiting.set(next, line);
+      waiter(this.#take(next));
+    }
+  }
+
+  #forget(orgId: string, waiter: Waiter): void {
+    const line = this.#waiting.get(orgId);
+    const at = line?.indexOf(waiter) ?? -1;
+    if (line === undefined || at < 0) return;
+    line.splice(at, 1);
+    this.#waitingCount--;
+    if (line.length === 0) this.#waiting.delete(orgId);
+  }
+}
+
+type Waiter = (release: () => void) => void;

@@ -1,0 +1,143 @@
+import type { Letta as OfficialClient } from "@letta-ai/letta-client";
+import { createAdmin, type LettaAdmin } from "./admin";
+import { DEFAULT_LIMITS, type LettaConfig, type LettaLimits, PAGE_SIZE, PAGES_MAX } from "./config";
+import { LettaError, toLettaError } from "./errors";
+import { FairQueue } from "./fair-queue";
+import { createOrg, type LettaOrg, type LettaTenant } from "./org";
+import { list, object } from "./resources";
+import { createServer, onBestServer, type Server, type ServerHealth, serverHealth } from "./server";
+
+export interface Letta {
+  /** Letta as one organization sees it. Every call goes out under its Letta user, which Letta itself holds to its own organization. */
+  as(tenant: LettaTenant): LettaOrg;
+  /** Letta's organizations and users: only for provisioning. */
+  readonly admin: LettaAdmin;
+  health(): Promise<LettaHealth>;
+  /** Ends probes and connections. Waits for stops that are under way. */
+  close(): Promise<void>;
+}
+
+export interface LettaHealth {
+  /** `ok`: a server answers and lets requests pass. */
+  status: "ok" | "unavailable";
+  version: string | null;
+  /** Of the question asked for this report, ms. */
+  latency_ms: number | null;
+  servers: ServerHealth[];
+  pool: {
+    streams: number;
+    streams_max: number;
+    calls: number;
+    calls_max: number;
+    waiting: number;
+    waiting_max: number;
+  };
+}
+
+/** What the parts of this folder share. */
+export interface Context {
+  readonly servers: Server[];
+  readonly limits: LettaLimits;
+  readonly streams: FairQueue;
+  readonly apiKey: string;
+  /** Stops under way, by conversation: the next message of a conversation waits for them. */
+  readonly stopping: Map<string, Promise<void>>;
+  /** One short call: waits for its place, goes to the best server, and fails only with a LettaError. */
+  call<T>(
+    lane: string,
+    signal: AbortSignal | undefined,
+    work: (client: OfficialClient, signal: AbortSignal) => PromiseLike<T>,
+  ): Promise<T>;
+  /** All pages of a list, up to a bound. */
+  pages(
+    lane: string,
+    page: (client: OfficialClient, after: string | undefined, signal: AbortSignal) => PromiseLike<unknown>,
+  ): AsyncGenerator<unknown>;
+}
+
+export function createLetta(config: LettaConfig): Letta {
+  const limits = { ...DEFAULT_LIMITS, ...config.limits };
+  const servers = config.urls.map((url) => createServer(url, config.apiKey, limits));
+  const streams = new FairQueue(limits.streamsMax * servers.length, limits);
+  const calls = new FairQueue(limits.callsMax * servers.length, limits);
+
+  const context: Context = {
+    servers,
+    limits,
+    streams,
+    apiKey: config.apiKey,
+    stopping: new Map(),
+
+    async call(lane, signal, work) {
+      const leave = await calls.enter(lane, signal);
+      try {
+        return await onBestServer(servers, signal, async (server) => {
+          const late = AbortSignal.timeout(limits.callMsMax);
+          const either = signal === undefined ? late : AbortSignal.any([signal, late]);
+          try {
+            return await work(server.client, either);
+          } catch (error) {
+            if (late.aborted && !signal?.aborted) throw new LettaError("timeout", { cause: error });
+            throw toLettaError(error, signal);
+          }
+        });
+      } finally {
+        leave();
+      }
+    },
+
+    async *pages(lane, page) {
+      let after: string | undefined;
+      for (let n = 0; n < PAGES_MAX; n++) {
+        const items = list(await context.call(lane, undefined, (client, signal) => page(client, after, signal)));
+        yield* items;
+        const last = items.at(-1);
+        if (items.length < PAGE_SIZE || last === undefined) return;
+        after = String(object(last).id);
+      }
+      throw new LettaError("bad_response", { code: "list_too_long" });
+    },
+  };
+
+  return {
+    as: (tenant) => createOrg(context, tenant),
+    admin: createAdmin(context),
+
+    async health() {
+      let version: string | null = null;
+      let latency: number | null = null;
+      const startedAt = performance.now();
+      try {
+        const answer = object(
+          await onBestServer(servers, undefined, async ({ client }) => client.health({ timeout: HEALTH_MS_MAX })),
+        );
+        version = typeof answer.version === "string" ? answer.version : null;
+        latency = Math.round((performance.now() - startedAt) * 10) / 10;
+      } catch {
+        // The report says so; there is nothing else to do about it here.
+      }
+      return {
+        status: latency === null ? "unavailable" : "ok",
+        version,
+        latency_ms: latency,
+        servers: servers.map(serverHealth),
+        pool: {
+          streams: streams.active,
+          streams_max: streams.places,
+          calls: calls.active,
+          calls_max: calls.places,
+          waiting: streams.waiting + calls.waiting,
+          waiting_max: 2 * limits.waitingMax,
+        },
+      };
+    },
+
+    async close() {
+      for (const { breaker } of servers) breaker.stop();
+      await Promise.allSettled(context.stopping.values());
+      await Promise.all(servers.map(({ pool }) => pool.destroy()));
+    },
+  };
+}
+
+const HEALTH_MS_MAX = 2_000;

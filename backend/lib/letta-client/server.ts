@@ -1,0 +1,195 @@
+import { Letta as OfficialClient } from "@letta-ai/letta-client";
+import { buildConnector, type Dispatcher, Pool, fetch as undiciFetch } from "undici";
+import { Breaker, type BreakerState } from "./breaker";
+import {
+  KEEP_ALIVE_MS,
+  type LettaLimits,
+  SILENT_SOCKET_MS_MAX,
+  STALE_SOCKET_MS_MAX,
+  STALE_SOCKET_RETRIES_MAX,
+} from "./config";
+import { LettaError, toLettaError } from "./errors";
+
+/** One Letta server: its connections, its breaker, the official client over them, and how much it has to do. */
+export interface Server {
+  readonly url: string;
+  readonly pool: Pool;
+  readonly breaker: Breaker;
+  /** The official client. Retries nothing by itself and logs nothing: its log holds people's text. */
+  readonly client: OfficialClient;
+  inFlight: number;
+  /** Requests repeated because their kept connection had been closed by Letta. */
+  staleRetries: number;
+}
+
+export interface ServerHealth {
+  url: string;
+  breaker: BreakerState;
+  breaker_since: string;
+  in_flight: number;
+  connections: number;
+  stale_retries: number;
+}
+
+export function createServer(url: string, apiKey: string, limits: LettaLimits): Server {
+  const connect = buildConnector({ timeout: limits.connectMsMax, keepAlive: true });
+  const pool = new Pool(new URL(url).origin, {
+    connections: limits.streamsMax + limits.callsMax + 2, // 2: probes and stops never wait for a connection
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    headersTimeout: limits.callMsMax,
+    bodyTimeout: SILENT_SOCKET_MS_MAX,
+    connect: (options, callback) => {
+      connect(options, (...result) => {
+        result[1]?.on("error", (error: Error) => {
+          if ((result[1]?.bytesRead ?? 0) > 0) reusedSocketErrors.add(error);
+        });
+        callback(...result);
+      });
+    },
+  });
+  const server: Server = {
+    url,
+    pool,
+    client: new OfficialClient({
+      baseURL: url,
+      apiKey: apiKey === "" ? null : apiKey,
+      maxRetries: 0,
+      timeout: limits.callMsMax,
+      logLevel: "off",
+      fetch: (input, init) => fetchWithStaleRetry(server, input, init),
+    }),
+    breaker: new Breaker(limits, () => probe(server)),
+    inFlight: 0,
+    staleRetries: 0,
+  };
+  return server;
+}
+
+/** Asks for something that needs Letta's database and our password: the health endpoint alone answers "ok" without either. */
+export async function probe(server: Server): Promise<boolean> {
+  await server.client.get("/v1/admin/orgs/", { query: { limit: 1 }, timeout: PROBE_MS_MAX });
+  return true;
+}
+
+const PROBE_MS_MAX = 3_000;
+
+/** Errors of connections that had answered something before: reused ones. */
+const reusedSocketErrors = new WeakSet<Error>();
+
+/**
+ * Whether a failed request went to a connection that Letta had already closed. Only then may it be repeated: it was not heard. Must
+ * not be asked once any byte of the answer has come.
+ */
+export function wasStale(error: unknown, startedAt: number): boolean {
+  if (performance.now() - startedAt > STALE_SOCKET_MS_MAX) return false;
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 6; cause = cause.cause, depth++) {
+    if (reusedSocketErrors.has(cause)) return true;
+    const { code, socket } = cause as Error & { code?: unknown; socket?: { bytesRead?: unknown } | null };
+    if (code === "UND_ERR_SOCKET") return typeof socket?.bytesRead === "number" && socket.bytesRead > 0;
+  }
+  return false;
+}
+
+/** The streaming call, by undici itself (see stream.ts). Resolves when the head of the answer has come. */
+export async function requestStream(
+  server: Server,
+  options: Omit<Dispatcher.RequestOptions, "origin">,
+): Promise<Dispatcher.ResponseData> {
+  for (let attempt = 0; ; attempt++) {
+    const startedAt = performance.now();
+    try {
+      return await server.pool.request({ ...options, path: basePath(server.url) + options.path });
+    } catch (error) {
+      if (attempt >= STALE_SOCKET_RETRIES_MAX || !wasStale(error, startedAt)) throw error;
+      server.staleRetries++;
+    }
+  }
+}
+
+type Fetch = typeof globalThis.fetch;
+
+async function fetchWithStaleRetry(
+  server: Server,
+  input: Parameters<Fetch>[0],
+  init: Parameters<Fetch>[1],
+): ReturnType<Fetch> {
+  for (let attempt = 0; ; attempt++) {
+    const startedAt = performance.now();
+    try {
+      // Node's global types and undici's own describe the same objects; only their names differ.
+      return (await undiciFetch(
+        input as string,
+        { ...init, dispatcher: server.pool } as Parameters<typeof undiciFetch>[1],
+      )) as unknown as Response;
+    } catch (error) {
+      if (attempt >= STALE_SOCKET_RETRIES_MAX || !wasStale(error, startedAt)) throw error;
+      server.staleRetries++;
+    }
+  }
+}
+
+function basePath(url: string): string {
+  return new URL(url).pathname.replace(/\/$/, "");
+}
+
+/** Runs one request on the best server there is, and tells its breaker. What was never heard by one server is tried on the next. */
+export async function onBestServer<T>(
+  servers: Server[],
+  signal: AbortSignal | undefined,
+  work: (server: Server) => Promise<T>,
+): Promise<T> {
+  const tried = new Set<Server>();
+  let last: LettaError | undefined;
+  for (;;) {
+    const server = best(servers, tried);
+    if (server === undefined) throw last ?? new LettaError("unavailable", { code: "breaker_open" });
+    tried.add(server);
+    const outcome = server.breaker.enter();
+    server.inFlight++;
+    try {
+      const result = await work(server);
+      outcome.succeeded();
+      return result;
+    } catch (thrown) {
+      const error = toLettaError(thrown, signal);
+      if (error.kind === "unauthorized" || error.blame === "caller") outcome.neither();
+      else if (error.blame === "server") outcome.failed();
+      else outcome.succeeded();
+      if (!neverHeard(error)) throw error;
+      last = error;
+    } finally {
+      server.inFlight--;
+    }
+  }
+}
+
+function best(servers: Server[], tried: Set<Server>): Server | undefined {
+  let chosen: Server | undefined;
+  for (const server of servers) {
+    if (tried.has(server) || !server.breaker.passes) continue;
+    if (chosen === undefined || server.inFlight < chosen.inFlight) chosen = server;
+  }
+  return chosen;
+}
+
+function neverHeard(error: LettaError): boolean {
+  return (
+    error.code === "ECONNREFUSED" ||
+    error.code === "UND_ERR_CONNECT_TIMEOUT" ||
+    error.code === "ENOTFOUND" ||
+    error.code === "EHOSTUNREACH"
+  );
+}
+
+export function serverHealth(server: Server): ServerHealth {
+  return {
+    url: new URL(server.url).origin, // never a password that somebody wrote into the URL
+    breaker: server.breaker.state,
+    breaker_since: server.breaker.since.toISOString(),
+    in_flight: server.inFlight,
+    connections: server.pool.stats.connected,
+    stale_retries: server.staleRetries,
+  };
+}
