@@ -1,0 +1,26 @@
+import { secret } from "encore.dev/config";
+import type { Task } from "graphile-worker";
+import { tenant } from "../db/tenant";
+import { embed, toVector } from "../lib/embeddings";
+
+const embeddingsApiKey = secret("EmbeddingsApiKey");
+const EMBED_MS_MAX = 30_000;
+
+/** Embeds one message for the search by meaning. Repeating it changes nothing; a message that is gone is no error. */
+export const embedMessage: Task = async (payload) => {
+  const { org_id, message_id } = payload as { org_id: string; message_id: string };
+  const message = await tenant(
+    org_id,
+    (tx) => tx.queryRow<{ content: string }>`select content from messages where org_id = ${org_id} and id = ${message_id}`,
+  );
+  if (!message) return;
+  const [embedding] = await embed([message.content], { apiKey: embeddingsApiKey(), timeoutMs: EMBED_MS_MAX });
+  if (!embedding) return;
+  await tenant(
+    org_id,
+    (tx) => tx.exec`
+      insert into message_embeddings (org_id, message_id, embedding)
+      select org_id, id, ${toVector(embedding)}::text::vector from messages where org_id = ${org_id} and id = ${message_id}
+      on conflict (org_id, message_id) do update set embedding = excluded.embedding`,
+  );
+};

@@ -1,0 +1,29 @@
+import log from "encore.dev/log";
+import { Logger, run, runMigrations } from "graphile-worker";
+import { Pool } from "pg";
+import { db } from "../db/graphyn";
+import { embedMessage } from "./embed-message";
+import { forgetConversation } from "./forget-conversation";
+
+const CONCURRENT_JOBS_MAX = 4;
+const CONNECTIONS_MAX = CONCURRENT_JOBS_MAX + 2;
+/** A job enqueued by another process is seen by its notification; this is for when that was lost. */
+const POLL_MS = 5_000;
+
+const logger = new Logger(() => (level, message) => {
+  if (level === "error") log.error(message);
+  else if (level === "warning") log.warn(message);
+});
+
+// Jobs speak LISTEN, which Encore's SQLDatabase does not: so a pool of their own, on the same database.
+const pgPool = new Pool({ connectionString: db.connectionString, max: CONNECTIONS_MAX });
+pgPool.on("error", (error) => log.warn("an idle connection of the job worker broke", { error: error.message }));
+
+// Before the first request: a message is stored only together with its job.
+await runMigrations({ pgPool, logger });
+
+const taskList = { embed_message: embedMessage, forget_conversation: forgetConversation };
+
+run({ pgPool, logger, taskList, concurrency: CONCURRENT_JOBS_MAX, pollInterval: POLL_MS, noHandleSignals: true }).catch((error) =>
+  log.error("the job worker could not start", { error: String(error) }),
+);

@@ -1,0 +1,4 @@
+import { Service } from "encore.dev/service";
+
+/** What a server says of itself: its health, and its interface's description and documentation. */
+export default new Service("system");

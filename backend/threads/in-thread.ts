@@ -1,0 +1,43 @@
+import { tenant, type Tx } from "../db/tenant";
+import { inContext, notFound } from "../lib/errors";
+import { isId } from "../lib/ids";
+import { readThread, type ThreadContext } from "./thread-context";
+
+/**
+ * Runs `work` on one thread in a tenant transaction. Whatever it throws leaves with the conversation's context attached; a thread that
+ * is not there, or not the organization's, is the same answer.
+ */
+export async function inThread<T>(orgId: string, threadId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  if (!isId("thread", threadId)) throw notFound("thread");
+  try {
+    return await tenant(orgId, work);
+  } catch (error) {
+    throw inContext(error, await contextAfterError(orgId, threadId));
+  }
+}
+
+/** The conversation as it stands after the failed transaction was rolled back; null if even that cannot be read. */
+export async function contextAfterError(orgId: string, threadId: string): Promise<ThreadContext | null> {
+  try {
+    const state = await tenant(orgId, (tx) => readThread(tx, orgId, threadId));
+    return state?.context ?? null;
+  } catch {
+    return null; // the first error is the one to tell
+  }
+}
+
+/** The thread, or the one answer for "not there". */
+export async function requireThread(tx: Tx, orgId: string, threadId: string) {
+  const state = await readThread(tx, orgId, threadId);
+  if (!state) throw notFound("thread");
+  return state;
+}
+
+/**
+ * Takes the lock that orders all writers of a thread, before the thread is read: a statement that itself waits for the lock would see
+ * participants and turns as they were before the wait.
+ */
+export async function lockThread(tx: Tx, orgId: string, threadId: string): Promise<void> {
+  const row = await tx.queryRow`select 1 as here from threads where org_id = ${orgId} and id = ${threadId} for update`;
+  if (!row) throw notFound("thread");
+}

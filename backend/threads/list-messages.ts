@@ -1,0 +1,58 @@
+import { api } from "encore.dev/api";
+import type { Max, MaxLen, Min } from "encore.dev/validate";
+import { parseCursor } from "../lib/cursor";
+import { invalid } from "../lib/errors";
+import type { Message } from "../lib/events";
+import { caller } from "../organizations/caller";
+import { inThread, requireThread } from "./in-thread";
+import type { ThreadContext } from "./thread-context";
+
+const PAGE_DEFAULT = 50;
+
+interface ListMessagesRequest {
+  id: string;
+  limit?: number & (Min<1> & Max<500>);
+  /** Where to go on: `next_cursor` of the page before, or any cursor of this thread. */
+  cursor?: string & MaxLen<2000>;
+  /** `asc` (default) reads on from the cursor; `desc` reads back from it, newest first. */
+  order?: "asc" | "desc";
+}
+
+type MessageRow = Omit<Message, "created_at" | "thread_id"> & { created_at: Date };
+
+interface ListMessagesResponse {
+  messages: Message[];
+  /** Null on the last page. */
+  next_cursor: string | null;
+  context: ThreadContext;
+}
+
+/** A thread's messages, by the cursor that its stream uses too. */
+export const listMessages = api(
+  { expose: true, auth: true, method: "GET", path: "/threads/:id/messages" },
+  async ({ id, limit = PAGE_DEFAULT, cursor, order = "asc" }: ListMessagesRequest): Promise<ListMessagesResponse> => {
+    const { orgID } = caller();
+    return inThread(orgID, id, async (tx) => {
+      const { context } = await requireThread(tx, orgID, id);
+      const at = cursor === undefined ? null : parseCursor(cursor);
+      if (cursor !== undefined && at === null) {
+        throw invalid("bad_cursor", "cursor: this is no cursor of a thread.", "Send next_cursor of the page before, unchanged.");
+      }
+      const rows =
+        order === "asc"
+          ? await tx.queryAll<MessageRow>`
+              select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, created_at
+              from messages where org_id = ${orgID} and thread_id = ${id} and seq > ${at?.seq ?? 0}
+              order by seq limit ${limit + 1}`
+          : await tx.queryAll<MessageRow>`
+              select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, created_at
+              from messages where org_id = ${orgID} and thread_id = ${id} and seq < ${at?.seq ?? Number.MAX_SAFE_INTEGER}
+              order by seq desc limit ${limit + 1}`;
+      const messages = rows
+        .slice(0, limit)
+        .map((row) => ({ ...row, thread_id: id, created_at: row.created_at.toISOString() }));
+      const last = messages.at(-1);
+      return { messages, next_cursor: rows.length > limit && last ? String(last.seq) : null, context };
+    });
+  },
+);

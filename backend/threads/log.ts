@@ -1,0 +1,95 @@
+import type { Tx } from "../db/tenant";
+import type { LogEntry, LogEvent, Message, MessageStatus, SenderType } from "../lib/events";
+import { notFound } from "../lib/errors";
+import { newId } from "../lib/ids";
+
+/** A message to be appended; its seq and time are given by the log. */
+export interface MessageDraft {
+  /** Made here when absent; given where another entry of the same call names it. */
+  id?: string;
+  sender_type: SenderType;
+  sender_id: string;
+  sender_name: string;
+  content: string;
+  status?: MessageStatus;
+  turn_id?: string;
+}
+
+type Bare<E> = E extends { type: infer T; thread_id: string } ? { type: T } & Omit<E, "type" | "thread_id"> : never;
+
+/** An entry to be appended: a message, or any other log event without what the log adds. */
+export type Draft = { type: "message"; message: MessageDraft } | Exclude<Bare<LogEvent>, { type: "message" }>;
+
+/**
+ * Appends entries to a thread's log in one statement: the update of the thread's row takes the lock that orders all its writers, and
+ * gives them the next seqs. Embedding each message is enqueued with it. 
+ * Throws the one answer when there is no such thread. Hand the entries to the thread's readers after the commit, not before.
+ */
+export async function appendLog(tx: Tx, orgId: string, threadId: string, drafts: Draft[]): Promise<LogEntry[]> {
+  const rows = drafts.map((draft, index) => {
+    if (draft.type !== "message") {
+      const { type, ...data } = draft;
+      return { ord: index + 1, kind: type, data, message: null };
+    }
+    return { ord: index + 1, kind: draft.type, data: {}, message: { id: newId("msg"), ...draft.message } };
+  });
+  const appended = await tx.queryAll<{ seq: number; created_at: Date }>`
+    with draft as materialized (
+      select * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as d(ord int, kind text, data jsonb, message jsonb)
+    ), head as (
+      update threads set last_seq = last_seq + ${rows.length}::int, updated_at = now()
+      where org_id = ${orgId} and id = ${threadId} returning last_seq - ${rows.length}::int as base
+    ), entry as (
+      insert into thread_log (org_id, thread_id, seq, kind, data)
+      select ${orgId}, ${threadId}, base + ord, kind, data from draft, head returning seq, created_at
+    ), message as (
+      insert into messages (org_id, thread_id, seq, id, sender_type, sender_id, sender_name, content, status, turn_id)
+      select ${orgId}, ${threadId}, base + ord, m.id, m.sender_type, m.sender_id, m.sender_name, m.content,
+        coalesce(m.status, 'complete'), m.turn_id
+      from draft, head, jsonb_to_record(message)
+        as m(id text, sender_type text, sender_id text, sender_name text, content text, status text, turn_id text)
+      where kind = 'message' returning id, sender_type
+    ), job as (
+      select enqueue_job('embed_message', jsonb_build_object('message_id', id)) from message where sender_type <> 'system'
+    )
+    select seq, created_at, (select count(*) from job) as jobs from entry order by seq`;
+  if (appended.length === 0) throw notFound("thread");
+
+  return appended.map(({ seq, created_at }, index) => {
+    const row = rows[index];
+    const draft = drafts[index];
+    if (!row || !draft) throw new Error("the log gave back more entries than it was given");
+    if (draft.type === "message" && row.message) {
+      const { id, sender_type, sender_id, sender_name, content, status = "complete", turn_id = null } = row.message;
+      const message: Message = {
+        id, thread_id: threadId, seq, sender_type, sender_id, sender_name, content, status, turn_id,
+        created_at: created_at.toISOString(),
+      };
+      return { seq, event: { type: "message", thread_id: threadId, message } };
+    }
+    return { seq, event: { thread_id: threadId, ...draft } as LogEvent };
+  });
+}
+
+interface LogRow extends Omit<Message, "thread_id" | "created_at" | "seq"> {
+  seq: number;
+  kind: LogEvent["type"];
+  data: Record<string, unknown>;
+  at: Date;
+}
+
+/** The log's entries after `after`, oldest first, at most `limit`. */
+export async function readLog(tx: Tx, orgId: string, threadId: string, after: number, limit: number): Promise<LogEntry[]> {
+  const rows = await tx.queryAll<LogRow>`
+    select l.seq, l.kind, l.data, l.created_at as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id
+    from thread_log l left join messages m using (org_id, thread_id, seq)
+    where l.org_id = ${orgId} and l.thread_id = ${threadId} and l.seq > ${after}
+    order by l.seq limit ${limit}`;
+  return rows.map(({ seq, kind, data, at, ...message }) => ({
+    seq,
+    event:
+      kind === "message"
+        ? { type: kind, thread_id: threadId, message: { ...message, thread_id: threadId, seq, created_at: at.toISOString() } }
+        : ({ type: kind, thread_id: threadId, ...data } as LogEvent),
+  }));
+}

@@ -1,0 +1,126 @@
+import { api, ErrCode, type Header } from "encore.dev/api";
+import type { MaxLen, MinLen } from "encore.dev/validate";
+import { invalid, problem } from "../lib/errors";
+import type { LogEntry, Message } from "../lib/events";
+import { caller } from "../organizations/caller";
+import { replayOrRun } from "./idempotency";
+import { inThread, lockThread, requireThread } from "./in-thread";
+import { publish } from "./live/channels";
+import { appendLog } from "./log";
+import type { AgentSeat, ParticipantView, ThreadContext, ThreadState } from "./thread-context";
+import { queueTurns, type QueuedTurn } from "./turns/queue-turns";
+import { startTurns, type TurnToRun } from "./turns/run-turn";
+
+/** Characters of one message. */
+export type MessageContent = string & MinLen<1> & MaxLen<100_000>;
+
+interface PostMessageRequest {
+  id: string;
+  content: MessageContent;
+  /** Agent ids: only these answer. Without it every agent of the thread does. */
+  mentions?: string[] & MaxLen<50>;
+  /** Who says it, for a program that speaks for its users: a person of the thread. Only with an owner's or admin's key. */
+  sender_id?: string;
+  /** A retry with the same key and body gets the first answer again and starts nothing. Up to 255 characters. */
+  idempotency_key?: Header<"Idempotency-Key">;
+}
+
+export interface PostMessageResponse {
+  success: boolean;
+  message: Message;
+  /** One for each agent that will answer. */
+  turns: QueuedTurn[];
+  context: ThreadContext;
+}
+
+/** Says something in a thread. Stores the message and one queued turn for each answering agent, and answers at once. */
+export const postMessage = api(
+  { expose: true, auth: true, method: "POST", path: "/threads/:id/messages" },
+  async ({ id, content, mentions, sender_id, idempotency_key }: PostMessageRequest): Promise<PostMessageResponse> => {
+    const who = caller();
+    const { orgID } = who;
+    let entries: LogEntry[] = [];
+    let starting: TurnToRun[] = [];
+    const response = await inThread(orgID, id, (tx) =>
+      replayOrRun(
+        tx,
+        { orgId: orgID, caller: who.userID, key: idempotency_key, request: ["POST /threads/:id/messages", id, content, mentions ?? null, sender_id ?? null] },
+        async () => {
+          await lockThread(tx, orgID, id);
+          const state = await requireThread(tx, orgID, id);
+          refuseArchived(state);
+          const sender = requireSender(state, sender_id ?? who.userID, who);
+          const seats = answering(state, mentions);
+          entries = await appendLog(tx, orgID, id, [
+            {
+              type: "message",
+              message: { sender_type: "user", sender_id: sender.user_id ?? "", sender_name: sender.name, content },
+            },
+          ]);
+          const message = onlyMessage(entries);
+          const queued = await queueTurns(tx, { orgId: orgID, threadId: id, message, seats, state });
+          starting = queued.starting;
+          const context = {
+            ...state.context,
+            running_turns: [...state.context.running_turns, ...queued.turns],
+            last_seq: message.seq,
+            cursor: String(message.seq),
+          };
+          return { success: true, message, turns: queued.turns, context };
+        },
+      ),
+    );
+    startTurns(starting);
+    publish(orgID, id, entries);
+    return response;
+  },
+);
+
+function refuseArchived(state: ThreadState): void {
+  if (state.context.thread.state === "active") return;
+  throw problem(
+    ErrCode.FailedPrecondition,
+    "thread_archived",
+    "This thread is archived and takes no more messages.",
+    'Bring it back with PATCH /threads/:id {"state": "active"}, or begin another thread.',
+  );
+}
+
+function requireSender(state: ThreadState, senderId: string, who: ReturnType<typeof caller>): ParticipantView {
+  if (senderId !== who.userID && who.role !== "owner" && who.role !== "admin") {
+    throw problem(
+      ErrCode.PermissionDenied,
+      "cannot_speak_for_others",
+      "This API key speaks for its own user only.",
+      "Leave sender_id out, or use a key of an owner or admin.",
+    );
+  }
+  const sender = state.context.participants.find((p) => p.user_id === senderId);
+  if (sender) return sender;
+  throw problem(
+    ErrCode.PermissionDenied,
+    "not_a_participant",
+    "Whoever speaks in a thread takes part in it.",
+    'Join first: POST /threads/:id/participants {"people": ["<user id>"]}.',
+  );
+}
+
+function answering(state: ThreadState, mentions: string[] | undefined): AgentSeat[] {
+  if (mentions === undefined) return state.agents;
+  const unknown = mentions.filter((id) => !state.agents.some((agent) => agent.agent_id === id));
+  if (unknown.length > 0) {
+    throw invalid(
+      "unknown_mention",
+      `mentions: ${unknown.join(", ")} is no agent of this thread.`,
+      "Mention agents by the agent_id of the thread's participants.",
+      { unknown },
+    );
+  }
+  return state.agents.filter((agent) => mentions.includes(agent.agent_id));
+}
+
+function onlyMessage(entries: LogEntry[]): Message {
+  const event = entries[0]?.event;
+  if (event?.type !== "message") throw new Error("a message was to be appended");
+  return event.message;
+}

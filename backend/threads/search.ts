@@ -1,0 +1,101 @@
+import { api } from "encore.dev/api";
+import { secret } from "encore.dev/config";
+import log from "encore.dev/log";
+import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
+import { tenant } from "../db/tenant";
+import { embed, toVector } from "../lib/embeddings";
+import type { Message } from "../lib/events";
+import { caller } from "../organizations/caller";
+
+const embeddingsApiKey = secret("EmbeddingsApiKey");
+
+const RESULTS_DEFAULT = 20;
+/** The words alone must do when the embeddings endpoint takes longer. */
+const EMBED_MS_MAX = 1_500;
+/** How many each of the two searches contributes before they are merged. */
+const CANDIDATES = 60;
+/** The usual constant of reciprocal rank fusion. */
+const FUSION_K = 60;
+
+interface SearchRequest {
+  /** Words as in a web search: "quoted phrases", OR, and -words left out. */
+  q: string & (MinLen<1> & MaxLen<1000>);
+  limit?: number & (Min<1> & Max<100>);
+  /** Only this thread. */
+  thread_id?: string & MaxLen<64>;
+}
+
+interface SearchResult {
+  message: Message;
+  thread_title: string | null;
+  /** Reciprocal rank fusion of both searches: comparable within one answer only. */
+  score: number;
+  /** What found it. */
+  found_by: ("words" | "meaning")[];
+}
+
+interface SearchResponse {
+  results: SearchResult[];
+  /** False when meaning could not be searched and words alone were. */
+  semantic: boolean;
+}
+
+type Row = Omit<Message, "created_at"> & { created_at: Date; thread_title: string | null; score: number; words: boolean; meaning: boolean };
+
+/** Searches the organization's messages, by words and by meaning together. */
+export const search = api(
+  { expose: true, auth: true, method: "GET", path: "/search" },
+  async ({ q, limit = RESULTS_DEFAULT, thread_id }: SearchRequest): Promise<SearchResponse> => {
+    const { orgID } = caller();
+    const vector = await vectorOf(q);
+    const rows = await tenant(orgID, async (tx) => {
+      // HNSW knows no organizations: it is read on until enough rows of this one are found (pgvector 0.8, iterative scan).
+      await tx.exec`select set_config('hnsw.iterative_scan', 'relaxed_order', true)`;
+      return tx.queryAll<Row>`
+        with words as (
+          select m.id, row_number() over (order by ts_rank_cd(m.search, query) desc, m.id desc) as rank
+          from messages m, websearch_to_tsquery('simple', ${q}) as query
+          where m.org_id = ${orgID} and m.search @@ (quote_literal(${orgID})::tsquery && query)
+            and m.sender_type <> 'system' and (${thread_id ?? null}::text is null or m.thread_id = ${thread_id ?? null})
+          order by rank limit ${CANDIDATES}
+        ), nearest as (
+          select e.message_id as id, e.embedding <=> ${vector}::text::vector as distance
+          from message_embeddings e
+          where e.org_id = ${orgID} and ${vector}::text is not null
+            and (${thread_id ?? null}::text is null or exists (
+              select from messages m where m.org_id = e.org_id and m.id = e.message_id and m.thread_id = ${thread_id ?? null}))
+          order by e.embedding <=> ${vector}::text::vector limit ${CANDIDATES}
+        ), meaning as (
+          select id, row_number() over (order by distance, id) as rank from nearest where distance < 1
+        ), fused as (
+          select id, coalesce(1.0 / (${FUSION_K}::int + words.rank), 0) + coalesce(1.0 / (${FUSION_K}::int + meaning.rank), 0) as score,
+            words.rank is not null as words, meaning.rank is not null as meaning
+          from words full join meaning using (id)
+        )
+        select m.id, m.thread_id, m.seq, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id, m.created_at,
+          t.title as thread_title, f.score::float8 as score, f.words, f.meaning
+        from fused f
+          join messages m on m.org_id = ${orgID} and m.id = f.id
+          join threads t on (t.org_id, t.id) = (m.org_id, m.thread_id)
+        order by f.score desc, m.id desc limit ${limit}`;
+    });
+    return { semantic: vector !== null, results: rows.map(toResult) };
+  },
+);
+
+function toResult({ thread_title, score, words, meaning, created_at, ...message }: Row): SearchResult {
+  const found_by: SearchResult["found_by"] = [];
+  if (words) found_by.push("words");
+  if (meaning) found_by.push("meaning");
+  return { message: { ...message, created_at: created_at.toISOString() }, thread_title, score, found_by };
+}
+
+async function vectorOf(q: string): Promise<string | null> {
+  try {
+    const [embedding] = await embed([q], { apiKey: embeddingsApiKey(), timeoutMs: EMBED_MS_MAX });
+    return embedding ? toVector(embedding) : null;
+  } catch (error) {
+    log.warn("searching by words alone: the query could not be embedded", { error: String(error) });
+    return null;
+  }
+}

@@ -1,0 +1,181 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { currentRequest } from "encore.dev";
+import { api, APIError, ErrCode } from "encore.dev/api";
+import log from "encore.dev/log";
+import { tenant } from "../db/tenant";
+import { type Cursor, formatCursor, parseCursor, START } from "../lib/cursor";
+import { invalid, notFound } from "../lib/errors";
+import type { LogEntry } from "../lib/events";
+import { isId } from "../lib/ids";
+import { encodeEvent, encodeRetry, HEARTBEAT, SSE_HEADERS } from "../lib/sse";
+import { caller } from "../organizations/caller";
+import { contextAfterError } from "./in-thread";
+import type { Channel } from "./live/channel";
+import { closeIfIdle, fill, openChannel } from "./live/channels";
+import { readLog } from "./log";
+import { readThread } from "./thread-context";
+
+/** A connection ends by itself, because Encore's runtime does not tell when a reader has gone. Clients resume by Last-Event-ID. */
+const STREAM_LIFETIME_MS = 4 * 60_000;
+/** Lifetimes differ by up to this, so that readers who came together do not all come back together. */
+const STREAM_LIFETIME_JITTER_MS = 30_000;
+const RETRY_MS = 500;
+const HEARTBEAT_MS = 15_000;
+/** A reader with this much unread is ended: it resumes from the log, and costs a cursor instead of memory. */
+const UNREAD_BYTES_MAX = 1 << 20;
+const REPLAY_PAGE = 200;
+
+/**
+ * Streams a thread as server-sent events: the stored messages first, then `caught_up`, then everything as it happens: `message`,
+ * `participant`, `turn_started`, `ai_chunk`, `turn_completed`, `turn_cancelled`, `agent_error`, `error`. Every event's `id` is a cursor;
+ * `Last-Event-ID` (or `?cursor=`) goes on after it with every entry of the log. The connection ends after about four minutes and names
+ * the time to wait; clients of EventSource come back by themselves and miss nothing.
+ *
+ * @openapi-query cursor A cursor to go on after, for clients that cannot set Last-Event-ID.
+ * @openapi-response 200 text/event-stream The thread's events.
+ */
+export const streamThread = api.raw(
+  { expose: true, auth: true, method: "GET", path: "/threads/:id/stream" },
+  async (req, resp) => {
+    const { orgID } = caller();
+    const request = currentRequest();
+    const id = request?.type === "api-call" ? String(request.pathParams?.id) : "";
+    try {
+      const from = cursorOf(req);
+      if (!isId("thread", id)) throw notFound("thread");
+      const state = await tenant(orgID, (tx) => readThread(tx, orgID, id));
+      if (!state) throw notFound("thread");
+      if (from && from.seq > state.context.last_seq) throw badCursor();
+      resp.writeHead(200, SSE_HEADERS);
+      resp.write(encodeRetry(RETRY_MS)); // Encore sends the head with the first bytes, so some must follow at once
+      await follow(resp, orgID, id, from);
+    } catch (error) {
+      await refuse(resp, orgID, id, error);
+    }
+  },
+);
+
+async function follow(resp: ServerResponse, orgId: string, threadId: string, from: Cursor | null): Promise<void> {
+  let leave = () => {};
+  let finish = () => {};
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const beat = setInterval(() => write(HEARTBEAT), HEARTBEAT_MS);
+  const life = setTimeout(end, STREAM_LIFETIME_MS + Math.random() * STREAM_LIFETIME_JITTER_MS);
+  resp.once("close", end); // on hosts that tell
+
+  function write(frame: Buffer): void {
+    if (resp.writableLength > UNREAD_BYTES_MAX) end();
+    else resp.write(frame);
+  }
+  function end(): void {
+    leave();
+    resp.end();
+    finish();
+  }
+
+  try {
+    await replay(resp, orgId, threadId, from, (channel) => {
+      leave = channel.join({ write, lost: end });
+      const id = formatCursor({ seq: channel.seq, offsets: from?.offsets ?? START.offsets });
+      write(encodeEvent({ id, event: "caught_up", data: { type: "caught_up", thread_id: threadId, last_seq: channel.seq } }));
+      for (const frame of channel.spoken(from?.offsets ?? START.offsets)) write(frame);
+    });
+    await finished;
+  } finally {
+    clearInterval(beat);
+    clearTimeout(life);
+    leave();
+    closeIfIdle(orgId, threadId);
+  }
+}
+
+/**
+ * Writes what the reader lacks until it stands where the thread's channel stands, and joins it in that very moment: between the two,
+ * nothing can be said. A new reader is shown the stored messages only; one that comes back is given every entry after its cursor.
+ */
+async function replay(
+  resp: ServerResponse,
+  orgId: string,
+  threadId: string,
+  from: Cursor | null,
+  join: (channel: Channel) => void,
+): Promise<void> {
+  let at = from?.seq ?? 0;
+  for (;;) {
+    const entries = await tenant(orgId, (tx) => readLog(tx, orgId, threadId, at, REPLAY_PAGE));
+    for (const entry of entries) {
+      if (from === null && entry.event.type !== "message") continue;
+      for (const frame of replayed(entry, from)) resp.write(frame);
+    }
+    at = entries.at(-1)?.seq ?? at;
+    if (entries.length === REPLAY_PAGE) {
+      await drained(resp);
+      continue;
+    }
+    const channel = openChannel(orgId, threadId, at);
+    channel.append(entries);
+    if (channel.seq < at) await fill(orgId, threadId);
+    if (channel.seq === at) return join(channel);
+  }
+}
+
+/** An entry's frames; before an agent's message the rest of its words, for a reader that was cut off in the middle of them. */
+function replayed({ seq, event }: LogEntry, from: Cursor | null): Buffer[] {
+  const frame = encodeEvent({ id: String(seq), event: event.type, data: event });
+  if (event.type !== "message" || event.message.turn_id === null) return [frame];
+  const { turn_id, content, sender_id } = event.message;
+  const offset = from?.offsets.get(turn_id);
+  if (offset === undefined || offset >= content.length) return [frame];
+  const rest = { type: "ai_chunk", thread_id: event.thread_id, turn_id, agent_id: sender_id, offset, content: content.slice(offset) };
+  return [encodeEvent({ event: "ai_chunk", data: rest }), frame];
+}
+
+/** Waits until a slow reader has taken most of what was written; bounded, because Encore's runtime may never tell. */
+async function drained(resp: ServerResponse): Promise<void> {
+  const until = performance.now() + HEARTBEAT_MS;
+  while (resp.writableLength > UNREAD_BYTES_MAX / 2 && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function cursorOf(req: IncomingMessage): Cursor | null {
+  const header = req.headers["last-event-id"];
+  const text = (Array.isArray(header) ? header[0] : header) ?? new URL(req.url ?? "/", "http://graphyn").searchParams.get("cursor");
+  if (text === null || text === "") return null;
+  const cursor = parseCursor(text);
+  if (!cursor) throw badCursor();
+  return cursor;
+}
+
+function badCursor(): APIError {
+  return invalid(
+    "bad_cursor",
+    "This cursor is none of this thread's.",
+    "Send the id of an event of this thread's stream, or nothing, to begin from the start.",
+  );
+}
+
+const STATUS: Partial<Record<ErrCode, number>> = { [ErrCode.InvalidArgument]: 400, [ErrCode.NotFound]: 404 };
+
+/** A raw endpoint writes its own errors: in Encore's form, with the conversation's context; as an `error` event once the stream began. */
+async function refuse(resp: ServerResponse, orgId: string, threadId: string, error: unknown): Promise<void> {
+  const known = error instanceof APIError ? error : null;
+  if (!known) log.error("a thread's stream failed", { thread_id: threadId, error: String(error) });
+  if (resp.headersSent) {
+    const data = { type: "error", thread_id: threadId, error: "The stream broke off; it can be resumed.", reason: "stream_failed" };
+    resp.end(encodeEvent({ event: "error", data }));
+    return;
+  }
+  const details = (known?.details ?? { reason: "internal", hint: "Try again." }) as Record<string, unknown>;
+  const context = "context" in details || !isId("thread", threadId) ? {} : { context: await contextAfterError(orgId, threadId) };
+  resp.writeHead(known ? (STATUS[known.code] ?? 500) : 500, { "Content-Type": "application/json" });
+  resp.end(
+    JSON.stringify({
+      code: known?.code ?? ErrCode.Internal,
+      message: known?.message ?? "an internal error occurred",
+      details: { ...details, ...context },
+    }),
+  );
+}

@@ -1,0 +1,107 @@
+import type { Tx } from "../db/tenant";
+import { formatCursor } from "../lib/cursor";
+import type { TokenUsage } from "../lib/events";
+
+export interface ParticipantView {
+  id: string;
+  kind: "user" | "agent";
+  /** The user's id, for a person. */
+  user_id: string | null;
+  /** The agent's id, for an agent. */
+  agent_id: string | null;
+  name: string;
+  joined_at: string;
+}
+
+export interface RunningTurn {
+  id: string;
+  agent_id: string;
+  state: "queued" | "running";
+}
+
+/** The conversation that every thread-scoped answer carries, errors included. */
+export interface ThreadContext {
+  thread: { id: string; title: string | null; type: string; state: "active" | "archived" };
+  participants: ParticipantView[];
+  /** Turns that are queued or running, oldest first. */
+  running_turns: RunningTurn[];
+  last_seq: number;
+  /** Where to follow from: everything up to here is known to whoever has this answer. */
+  cursor: string;
+  stream_url: string;
+  usage: TokenUsage;
+}
+
+/** An agent as it takes part in a thread: its current version, and how far it has heard. */
+export interface AgentSeat {
+  agent_id: string;
+  name: string;
+  agent_version_id: string;
+  letta_id: string;
+  letta_conversation_id: string | null;
+  heard_seq: number;
+}
+
+export interface ThreadState {
+  context: ThreadContext;
+  agents: AgentSeat[];
+}
+
+type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name"> & { letta_id: string | null };
+
+/**
+ * The thread, who takes part, and what is under way, in one statement; null when there is no such thread. Run it after taking the
+ * thread's lock where the answer decides a write: a statement that waits for a lock sees the other tables as they were before.
+ */
+export async function readThread(tx: Tx, orgId: string, threadId: string): Promise<ThreadState | null> {
+  const row = await tx.queryRow<{
+    title: string | null;
+    type: string;
+    state: "active" | "archived";
+    last_seq: number;
+    prompt_tokens: number;
+    completion_tokens: number;
+    participants: ParticipantRow[];
+    running_turns: RunningTurn[];
+  }>`
+    select t.title, t.type, t.state, t.last_seq, t.prompt_tokens, t.completion_tokens,
+      coalesce((
+        select jsonb_agg(jsonb_build_object(
+          'id', p.id, 'kind', p.kind, 'user_id', p.user_id, 'agent_id', p.agent_id, 'name', p.name, 'joined_at', p.joined_at,
+          'agent_version_id', v.id, 'letta_id', v.letta_id,
+          'letta_conversation_id', c.letta_conversation_id, 'heard_seq', coalesce(c.heard_seq, 0)) order by p.id)
+        from participants p
+          left join agents a on (a.org_id, a.id) = (p.org_id, p.agent_id)
+          left join agent_versions v on (v.org_id, v.id) = (a.org_id, a.current_version_id)
+          left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id) = (p.org_id, p.thread_id, v.id)
+        where p.org_id = t.org_id and p.thread_id = t.id and p.left_at is null), '[]') as participants,
+      coalesce((
+        select jsonb_agg(jsonb_build_object('id', r.id, 'agent_id', r.agent_id, 'state', r.state) order by r.id)
+        from turns r where r.org_id = t.org_id and r.thread_id = t.id and r.state in ('queued', 'running')), '[]') as running_turns
+    from threads t where t.org_id = ${orgId} and t.id = ${threadId}`;
+  if (!row) return null;
+
+  const agents: AgentSeat[] = [];
+  const participants: ParticipantView[] = [];
+  for (const p of row.participants) {
+    const { id, kind, user_id, agent_id, name } = p;
+    participants.push({ id, kind, user_id, agent_id, name, joined_at: new Date(p.joined_at).toISOString() });
+    if (agent_id && p.agent_version_id && p.letta_id) {
+      const { agent_version_id, letta_id, letta_conversation_id, heard_seq } = p;
+      agents.push({ agent_id, name, agent_version_id, letta_id, letta_conversation_id, heard_seq });
+    }
+  }
+  const { title, type, state, last_seq, prompt_tokens, completion_tokens, running_turns } = row;
+  return {
+    agents,
+    context: {
+      thread: { id: threadId, title, type, state },
+      participants,
+      running_turns,
+      last_seq,
+      cursor: formatCursor({ seq: last_seq, offsets: new Map() }),
+      stream_url: `/threads/${threadId}/stream`,
+      usage: { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens },
+    },
+  };
+}

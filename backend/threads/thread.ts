@@ -1,0 +1,91 @@
+import { api } from "encore.dev/api";
+import type { MaxLen, MinLen } from "encore.dev/validate";
+import { notFound } from "../lib/errors";
+import { adminCaller, caller } from "../organizations/caller";
+import { inThread, requireThread } from "./in-thread";
+import { cancelLiveTurns } from "./turns/cancel";
+import type { ThreadContext } from "./thread-context";
+import { type Thread, threadView } from "./thread-view";
+
+interface ThreadResponse {
+  thread: Thread;
+  context: ThreadContext;
+}
+
+/** One thread, with its conversation's context. */
+export const getThread = api(
+  { expose: true, auth: true, method: "GET", path: "/threads/:id" },
+  async ({ id }: { id: string }): Promise<ThreadResponse> => {
+    const { orgID } = caller();
+    return inThread(orgID, id, async (tx) => {
+      const thread = await threadView(tx, orgID, id);
+      if (!thread) throw notFound("thread");
+      const { context } = await requireThread(tx, orgID, id);
+      return { thread, context };
+    });
+  },
+);
+
+interface UpdateThreadRequest {
+  id: string;
+  title?: string & MinLen<1> & MaxLen<500>;
+  /** `active` brings an archived thread back. */
+  state?: "active" | "archived";
+}
+
+/** Changes a thread's title, or archives it and brings it back. */
+export const updateThread = api(
+  { expose: true, auth: true, method: "PATCH", path: "/threads/:id" },
+  async ({ id, title, state }: UpdateThreadRequest): Promise<ThreadResponse> => {
+    const { orgID } = caller();
+    return inThread(orgID, id, async (tx) => {
+      const changed = await tx.queryRow`
+        update threads
+        set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state), updated_at = now()
+        where org_id = ${orgID} and id = ${id} returning id`;
+      if (!changed) throw notFound("thread");
+      const thread = await threadView(tx, orgID, id);
+      if (!thread) throw notFound("thread");
+      const { context } = await requireThread(tx, orgID, id);
+      return { thread, context };
+    });
+  },
+);
+
+interface DeleteThreadRequest {
+  id: string;
+  /** Erases the thread with everything in it, for good. Only for owners and admins. */
+  purge?: boolean;
+}
+
+interface DeleteThreadResponse {
+  id: string;
+  outcome: "archived" | "purged";
+  /** The conversation as it was left; null once it is erased. */
+  context: ThreadContext | null;
+}
+
+/** Archives a thread: it takes no more messages and can be brought back. With `purge` it is erased. */
+export const deleteThread = api(
+  { expose: true, auth: true, method: "DELETE", path: "/threads/:id" },
+  async ({ id, purge = false }: DeleteThreadRequest): Promise<DeleteThreadResponse> => {
+    const { orgID } = purge ? adminCaller() : caller();
+    await cancelLiveTurns(orgID, id);
+    return inThread(orgID, id, async (tx) => {
+      if (purge) {
+        // Letta's conversations of the thread are erased by a job that this transaction enqueues: neither side keeps what the other lost.
+        await tx.exec`
+          select enqueue_job('forget_conversation', jsonb_build_object('letta_conversation_id', letta_conversation_id))
+          from agent_conversations where org_id = ${orgID} and thread_id = ${id}`;
+        const gone = await tx.queryRow`delete from threads where org_id = ${orgID} and id = ${id} returning id`;
+        if (!gone) throw notFound("thread");
+        return { id, outcome: "purged" as const, context: null };
+      }
+      const archived = await tx.queryRow`
+        update threads set state = 'archived', updated_at = now() where org_id = ${orgID} and id = ${id} returning id`;
+      if (!archived) throw notFound("thread");
+      const { context } = await requireThread(tx, orgID, id);
+      return { id, outcome: "archived" as const, context };
+    });
+  },
+);

@@ -1,0 +1,75 @@
+import type { Tx } from "../../db/tenant";
+import type { Message, SenderType } from "../../lib/events";
+import type { AgentSeat, ThreadState } from "../thread-context";
+
+/** What an agent is told of what it missed. Older messages are left out, and it is told how many. */
+const MISSED_MESSAGES_MAX = 50;
+/** About 6 000 tokens at 4 characters each. */
+const MISSED_CHARS_MAX = 24_000;
+
+interface Telling {
+  orgId: string;
+  threadId: string;
+  seat: AgentSeat;
+  /** The message to be answered. */
+  message: Message;
+  state: ThreadState;
+}
+
+/**
+ * What the agent hears: the new message, after everything said since it last listened (people and other agents, by name). Alone with
+ * one person and up to date, it hears the bare words; otherwise each message stands in a tag with its speaker, which nobody can forge,
+ * because `<` in a text is escaped there.
+ */
+export async function tellAgent(tx: Tx, { orgId, threadId, seat, message, state }: Telling): Promise<string> {
+  const missed = await missedMessages(tx, { orgId, threadId, seat, message, state });
+  const people = state.context.participants.filter((p) => p.kind === "user").length;
+  if (missed.length === 0 && people <= 1 && state.agents.length <= 1) return message.content;
+  return render(missed, message, seat);
+}
+
+interface Missed {
+  sender_type: SenderType;
+  sender_id: string;
+  sender_name: string;
+  content: string;
+}
+
+async function missedMessages(tx: Tx, { orgId, threadId, seat, message, state }: Telling): Promise<Missed[]> {
+  // The log did not move since the agent listened: the common case needs no query.
+  if (state.context.last_seq <= seat.heard_seq) return [];
+  const rows = await tx.queryAll<Missed>`
+    select m.sender_type, m.sender_id, m.sender_name, m.content
+    from messages m left join turns t on (t.org_id, t.id) = (m.org_id, m.turn_id)
+    where m.org_id = ${orgId} and m.thread_id = ${threadId} and m.seq > ${seat.heard_seq} and m.seq < ${message.seq}
+      and m.content <> '' and (t.agent_version_id is null or t.agent_version_id <> ${seat.agent_version_id})
+      and (m.sender_type <> 'system' or ${seat.heard_seq}::bigint > 0)
+    order by m.seq desc limit ${MISSED_MESSAGES_MAX}`;
+  return rows.reverse();
+}
+
+function render(missed: Missed[], message: Message, seat: AgentSeat): string {
+  const said: string[] = [];
+  let chars = 0;
+  for (const one of missed.toReversed()) {
+    const text = speak(one, seat);
+    if (chars + text.length > MISSED_CHARS_MAX) break;
+    chars += text.length;
+    said.unshift(text);
+  }
+  const left = missed.length - said.length;
+  return [
+    ...(left > 0 ? [`<note>${left} earlier messages are left out.</note>`] : []),
+    ...said,
+    speak(message, seat),
+  ].join("\n");
+}
+
+function speak({ sender_type, sender_id, sender_name, content }: Missed, seat: AgentSeat): string {
+  const role = sender_type === "agent" ? (sender_id === seat.agent_id ? "you" : "agent") : sender_type === "user" ? "person" : "system";
+  return `<message from="${escape(sender_name).replaceAll('"', "&quot;")}" role="${role}">${escape(content)}</message>`;
+}
+
+function escape(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}

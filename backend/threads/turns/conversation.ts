@@ -1,0 +1,52 @@
+import log from "encore.dev/log";
+import { tenant } from "../../db/tenant";
+import { forOrg } from "../../letta/for-org";
+import type { AgentSeat } from "../thread-context";
+
+/** Conversations being made right now, so that a turn waits for the one that joining began instead of making another. */
+const making = new Map<string, Promise<string>>();
+
+/** Makes the Letta conversations of a thread's agents ahead of their first turns. Failing costs nothing: the turn tries again. */
+export function prepareConversations(orgId: string, threadId: string, seats: AgentSeat[]): void {
+  for (const seat of seats) {
+    ensureConversation(orgId, threadId, seat).catch((error) =>
+      log.warn("a Letta conversation could not be prepared", { thread_id: threadId, agent_id: seat.agent_id, error: String(error) }),
+    );
+  }
+}
+
+/** The Letta conversation in which this version of the agent hears this thread; made when there is none. */
+export async function ensureConversation(orgId: string, threadId: string, seat: AgentSeat): Promise<string> {
+  if (seat.letta_conversation_id !== null) return seat.letta_conversation_id;
+  const key = `${orgId}/${threadId}/${seat.agent_version_id}`;
+  const known = making.get(key) ?? make(orgId, threadId, seat).finally(() => making.delete(key));
+  making.set(key, known);
+  return known;
+}
+
+async function make(orgId: string, threadId: string, seat: AgentSeat): Promise<string> {
+  const version = seat.agent_version_id;
+  const existing = await tenant(
+    orgId,
+    (tx) => tx.queryRow<{ letta_conversation_id: string }>`
+      select letta_conversation_id from agent_conversations
+      where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${version}`,
+  );
+  if (existing) return existing.letta_conversation_id;
+
+  const letta = await forOrg(orgId);
+  const made = await letta.conversations.create(seat.letta_id);
+  // Another process may have been faster; and the thread may be gone: then nobody will need it.
+  const kept = await tenant(orgId, async (tx) => {
+    await tx.exec`
+      insert into agent_conversations (org_id, thread_id, agent_version_id, letta_conversation_id)
+      select ${orgId}, id, ${version}, ${made} from threads where org_id = ${orgId} and id = ${threadId}
+      on conflict (org_id, thread_id, agent_version_id) do nothing`;
+    return tx.queryRow<{ letta_conversation_id: string }>`
+      select letta_conversation_id from agent_conversations
+      where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${version}`;
+  });
+  if (kept?.letta_conversation_id !== made) await letta.conversations.delete(made).catch(() => undefined);
+  if (!kept) throw new Error("the thread is gone");
+  return kept.letta_conversation_id;
+}

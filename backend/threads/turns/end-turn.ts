@@ -1,0 +1,119 @@
+import { tenant, type Tx } from "../../db/tenant";
+import type { LogEntry, TokenUsage } from "../../lib/events";
+import { newId } from "../../lib/ids";
+import { appendLog, type Draft } from "../log";
+import { nextTurn } from "./next-turn";
+import type { TurnToRun } from "./run-turn";
+import { statesFor } from "./turn-state";
+
+interface Ending {
+  /** Milliseconds from the turn's start to its first word; null when none came. */
+  firstTokenMs: number | null;
+  durationMs: number;
+  runId: string | null;
+  usage: TokenUsage | null;
+}
+
+export type Outcome = Ending &
+  (
+    | { kind: "completed" }
+    | { kind: "cancelled" }
+    | { kind: "failed"; reason: string; message: string; retryable: boolean }
+  );
+
+export interface TurnEnd {
+  entries: LogEntry[];
+  /** The agent's next queued turn, leased to this process, ready to run. */
+  next: TurnToRun[];
+}
+
+/** What of a turn its end needs: a turn taken over from a dead process has no more. */
+export type EndingTurn = Pick<TurnToRun, "orgId" | "threadId" | "turnId"> & {
+  seat: Pick<TurnToRun["seat"], "agent_id" | "name" | "agent_version_id">;
+  message?: TurnToRun["message"];
+};
+
+const NOTHING: TurnEnd = { entries: [], next: [] };
+
+/**
+ * Ends a turn in one transaction: its message, its entry in the log, its figures, the thread's token count, how far the agent has heard,
+ * the capture that learning starts from, and the hand-over to the agent's next queued turn. Of two that end a turn one wins; the other
+ * gets nothing back. Text that was said is kept whatever the outcome.
+ */
+export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome): Promise<TurnEnd> {
+  const { orgId, threadId, turnId, seat } = turn;
+  return tenant(orgId, async (tx) => {
+    // The thread's lock first: every writer takes the locks in this order.
+    const thread = await tx.queryRow`select 1 as here from threads where org_id = ${orgId} and id = ${threadId} for update`;
+    if (!thread) return NOTHING; // erased meanwhile
+    const failed = outcome.kind === "failed" ? outcome : null;
+    const action = ({ completed: "complete", failed: "fail", cancelled: "cancel" } as const)[outcome.kind];
+    const ended = await tx.queryRow`
+      update turns
+      set state = ${outcome.kind}, ended_at = now(), first_token_ms = ${outcome.firstTokenMs}::int, letta_run_id = ${outcome.runId}::text,
+        prompt_tokens = ${outcome.usage?.prompt_tokens ?? null}::int, completion_tokens = ${outcome.usage?.completion_tokens ?? null}::int,
+        error_reason = ${failed?.reason ?? null}::text, error_message = ${failed?.message ?? null}::text
+      where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) returning id`;
+    if (!ended) return NOTHING;
+
+    const entries = await appendLog(tx, orgId, threadId, lastWords(turn, text, outcome));
+    await tx.exec`delete from turn_deltas where org_id = ${orgId} and turn_id = ${turnId}`;
+    await countTokens(tx, turn, outcome.usage);
+    if (outcome.kind === "completed" && turn.message) {
+      await markHeard(tx, turn, turn.message.seq, entries);
+      await tx.exec`
+        insert into interaction_captures (org_id, id, thread_id, turn_id, agent_id, agent_version_id, user_input, agent_output,
+          first_token_ms, duration_ms, prompt_tokens, completion_tokens)
+        values (${orgId}, ${newId("capture")}, ${threadId}, ${turnId}, ${seat.agent_id}, ${seat.agent_version_id}, ${turn.message.content},
+          ${text}, ${outcome.firstTokenMs}::int, ${outcome.durationMs}::int, ${outcome.usage?.prompt_tokens ?? null}::int,
+          ${outcome.usage?.completion_tokens ?? null}::int)`;
+    }
+    const next = await nextTurn(tx, orgId, threadId, seat.agent_id);
+    return { entries, next: next ? [next] : [] };
+  });
+}
+
+function lastWords({ turnId, seat }: EndingTurn, text: string, outcome: Outcome): Draft[] {
+  const { agent_id, name } = seat;
+  const id = text === "" ? null : newId("msg");
+  const status = outcome.kind === "completed" ? "complete" : outcome.kind;
+  const said: Draft[] =
+    id === null
+      ? []
+      : [{ type: "message", message: { id, sender_type: "agent", sender_id: agent_id, sender_name: name, content: text, status, turn_id: turnId } }];
+  switch (outcome.kind) {
+    case "completed": {
+      const { firstTokenMs: first_token_ms, durationMs: duration_ms, usage } = outcome;
+      return [...said, { type: "turn_completed", turn_id: turnId, agent_id, message_id: id, first_token_ms, duration_ms, usage }];
+    }
+    case "cancelled":
+      return [...said, { type: "turn_cancelled", turn_id: turnId, agent_id, message_id: id }];
+    case "failed": {
+      const { reason, message: error, retryable } = outcome;
+      return [...said, { type: "agent_error", turn_id: turnId, agent_id, error, reason, retryable }];
+    }
+  }
+}
+
+async function countTokens(tx: Tx, { orgId, threadId }: EndingTurn, usage: TokenUsage | null): Promise<void> {
+  if (!usage) return;
+  await tx.exec`
+    update threads set prompt_tokens = prompt_tokens + ${usage.prompt_tokens}, completion_tokens = completion_tokens + ${usage.completion_tokens}
+    where org_id = ${orgId} and id = ${threadId}`;
+}
+
+/**
+ * The agent has heard everything up to the message it answered; and everything up to now when nobody else spoke meanwhile, so that its
+ * next turn need not look.
+ */
+async function markHeard(tx: Tx, turn: EndingTurn, messageSeq: number, entries: LogEntry[]): Promise<void> {
+  const { orgId, threadId, turnId, seat } = turn;
+  const last = entries.at(-1)?.seq ?? messageSeq;
+  await tx.exec`
+    update agent_conversations c
+    set heard_seq = case when exists (
+        select from messages m
+        where m.org_id = c.org_id and m.thread_id = c.thread_id and m.seq > ${messageSeq} and m.turn_id is distinct from ${turnId}
+      ) then ${messageSeq}::bigint else ${last}::bigint end
+    where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${seat.agent_version_id}`;
+}

@@ -1,0 +1,44 @@
+import type { Tx } from "../../db/tenant";
+import type { Message } from "../../lib/events";
+import { readThread } from "../thread-context";
+import { tellAgent } from "./catch-up";
+import { LEASE, PROCESS_ID } from "./lease";
+import type { TurnToRun } from "./run-turn";
+
+/**
+ * The agent's oldest queued turn of this thread, leased to this process and ready to run; null when there is none, or when the agent is
+ * still answering. Run it under the thread's lock.
+ */
+export async function nextTurn(tx: Tx, orgId: string, threadId: string, agentId: string): Promise<TurnToRun | null> {
+  const taken = await tx.queryRow<{ id: string; message_seq: number; attempt: number }>`
+    update turns set lease_owner = ${PROCESS_ID}, lease_until = now() + ${LEASE}::text::interval
+    where org_id = ${orgId} and id = (
+      select id from turns q
+      where q.org_id = ${orgId} and q.thread_id = ${threadId} and q.agent_id = ${agentId} and q.state = 'queued'
+        and not exists (
+          select from turns r
+          where r.org_id = ${orgId} and r.thread_id = ${threadId} and r.agent_id = ${agentId} and r.state = 'running')
+      order by q.id limit 1)
+    returning id, message_seq, attempt`;
+  if (!taken) return null;
+
+  const state = await readThread(tx, orgId, threadId);
+  const row = await tx.queryRow<Omit<Message, "created_at" | "thread_id"> & { created_at: Date }>`
+    select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, created_at
+    from messages where org_id = ${orgId} and thread_id = ${threadId} and seq = ${taken.message_seq}`;
+  const seat = await seatOfTurn(tx, orgId, taken.id);
+  if (!state || !row || !seat) return null;
+  const message = { ...row, thread_id: threadId, created_at: row.created_at.toISOString() };
+  const content = await tellAgent(tx, { orgId, threadId, seat, message, state });
+  return { orgId, threadId, turnId: taken.id, seat, message, content, attempt: taken.attempt + 1 };
+}
+
+/** The agent as it was asked: in the version of then, and also when it has left the thread since. */
+async function seatOfTurn(tx: Tx, orgId: string, turnId: string) {
+  return tx.queryRow<TurnToRun["seat"]>`
+    select t.agent_id, v.name, v.id as agent_version_id, v.letta_id, c.letta_conversation_id, coalesce(c.heard_seq, 0) as heard_seq
+    from turns t
+      join agent_versions v on (v.org_id, v.id) = (t.org_id, t.agent_version_id)
+      left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id) = (t.org_id, t.thread_id, v.id)
+    where t.org_id = ${orgId} and t.id = ${turnId}`;
+}

@@ -1,0 +1,151 @@
+import log from "encore.dev/log";
+import type { Message } from "../../lib/events";
+import { publish, speak, stopSpeaking } from "../live/channels";
+import { addText, beginText, endText, type RunningText } from "../live/running-text";
+import type { AgentSeat } from "../thread-context";
+import { ensureConversation } from "./conversation";
+import { endTurn, type Outcome } from "./end-turn";
+import { lettaRelay } from "./letta-relay";
+import { markStarted } from "./mark-started";
+import { SourceError, type TurnSource } from "./turn-source";
+
+export interface TurnToRun {
+  orgId: string;
+  threadId: string;
+  turnId: string;
+  seat: AgentSeat;
+  /** The message it answers. */
+  message: Message;
+  /** What the agent is told: the message, after what it had missed. */
+  content: string;
+  attempt: number;
+}
+
+/** A turn that has not ended by then is ended as failed, with its text so far. */
+const TURN_MS_MAX = 10 * 60_000;
+/** Tries for one turn; a further one only while nothing was said. */
+export const ATTEMPTS_MAX = 3;
+const RETRY_DELAY_MS = 250;
+/** Characters of one answer. */
+const ANSWER_CHARS_MAX = 1_000_000;
+
+/** Why a turn is stopped from outside: what `AbortController.abort` is given. */
+export type StopReason = "cancelled" | "deadline";
+
+const running = new Map<string, { controller: AbortController; ended: Promise<void> }>();
+
+/** Begins turns in this process, at once and beside each other. They run on by themselves; none of them throws. */
+export function startTurns(turns: TurnToRun[]): void {
+  for (const turn of turns) {
+    const controller = new AbortController();
+    const ended = runTurn(turn, lettaRelay, controller)
+      .catch((error) => log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }))
+      .finally(() => running.delete(turn.turnId));
+    running.set(turn.turnId, { controller, ended });
+  }
+}
+
+/** Stops a turn if it runs in this process; resolves when it has ended and its end is stored. False if it does not run here. */
+export async function stopTurn(turnId: string, reason: StopReason): Promise<boolean> {
+  const turn = running.get(turnId);
+  if (!turn) return false;
+  turn.controller.abort(reason);
+  await turn.ended;
+  return true;
+}
+
+async function runTurn(turn: TurnToRun, source: TurnSource, controller: AbortController): Promise<void> {
+  const deadline = setTimeout(() => controller.abort("deadline" satisfies StopReason), TURN_MS_MAX);
+  const text = beginText(turn.orgId, turn.turnId);
+  // Letta takes far longer to its first word than this commit: the two go side by side, and no word is shown before the start is stored.
+  const started = markStarted(turn);
+  try {
+    const outcome = await listen(turn, source, controller.signal, text, started);
+    await endText(text);
+    const entry = await started;
+    if (entry === null) return; // somebody ended the turn, or took it, before it began
+    stopSpeaking(turn.orgId, turn.threadId, turn.turnId);
+    const end = await endTurn(turn, text.text, outcome);
+    publish(turn.orgId, turn.threadId, end.entries);
+    startTurns(end.next);
+  } finally {
+    clearTimeout(deadline);
+    await endText(text);
+    stopSpeaking(turn.orgId, turn.threadId, turn.turnId);
+  }
+}
+
+/** Takes what the source says until it ends, trying again while nothing was said and trying can help. */
+async function listen(
+  turn: TurnToRun,
+  source: TurnSource,
+  signal: AbortSignal,
+  text: RunningText,
+  started: ReturnType<typeof markStarted>,
+): Promise<Outcome> {
+  const begun = performance.now();
+  const outcome: Outcome = { kind: "completed", firstTokenMs: null, durationMs: 0, runId: null, usage: null };
+  for (let attempt = turn.attempt; ; attempt++) {
+    try {
+      const conversationId = await ensureConversation(turn.orgId, turn.threadId, turn.seat);
+      const { orgId, threadId, turnId, content, seat } = turn;
+      for await (const event of source({ orgId, threadId, turnId, lettaAgentId: seat.letta_id, conversationId, content, attempt }, signal)) {
+        if (signal.aborted) break;
+        switch (event.type) {
+          case "text": {
+            if (event.text === "") break;
+            const start = await started;
+            if (start === null) return outcome;
+            outcome.firstTokenMs ??= Math.round(performance.now() - begun);
+            const seat = { turnId, agentId: turn.seat.agent_id, text: "" };
+            speak(orgId, threadId, start.seq, seat, event.text);
+            addText(text, event.text);
+            if (text.text.length > ANSWER_CHARS_MAX) {
+              throw new SourceError("answer_too_long", "The agent's answer grew too long and was ended.", false);
+            }
+            break;
+          }
+          case "run":
+            outcome.runId = event.run_id;
+            break;
+          case "usage":
+            outcome.usage = {
+              prompt_tokens: event.prompt_tokens,
+              completion_tokens: event.completion_tokens,
+              total_tokens: event.prompt_tokens + event.completion_tokens,
+            };
+            break;
+          case "tool_call":
+          case "tool_return":
+          case "end":
+            break;
+          default:
+            event satisfies never;
+        }
+      }
+      outcome.durationMs = Math.round(performance.now() - begun);
+      return signal.aborted ? stopped(outcome, signal) : outcome;
+    } catch (error) {
+      outcome.durationMs = Math.round(performance.now() - begun);
+      if (signal.aborted) return stopped(outcome, signal);
+      const known =
+        error instanceof SourceError
+          ? error
+          : new SourceError("internal", "The agent could not answer because of an error on our side.", true, { cause: error });
+      log.warn("an agent's answer failed", {
+        turn_id: turn.turnId, thread_id: turn.threadId, reason: known.reason, attempt, error: String(known.cause ?? known.message),
+      });
+      if (!known.retryable || text.text !== "" || attempt >= ATTEMPTS_MAX) {
+        return { ...outcome, kind: "failed", reason: known.reason, message: known.message, retryable: known.retryable };
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS * 2 ** attempt * (0.5 + Math.random())));
+    }
+  }
+}
+
+function stopped(outcome: Outcome, signal: AbortSignal): Outcome {
+  if (signal.reason === "deadline") {
+    return { ...outcome, kind: "failed", reason: "turn_deadline", message: "The agent took too long and was stopped.", retryable: true };
+  }
+  return { ...outcome, kind: "cancelled" };
+}

@@ -1,0 +1,38 @@
+/**
+ * The one seam a turn takes its words from. Its first implementation relays Letta's own stream (letta-relay.ts).
+ * A source yields events until `end`; it throws a SourceError when the answer cannot be had. It stops when `signal` says so.
+ */
+export type TurnEvent =
+  | { type: "text"; text: string }
+  | { type: "tool_call"; id: string; name: string; arguments: string }
+  | { type: "tool_return"; id: string; ok: boolean }
+  | { type: "run"; run_id: string }
+  | { type: "usage"; prompt_tokens: number; completion_tokens: number }
+  | { type: "end"; stop_reason: string };
+
+export interface TurnInput {
+  orgId: string;
+  threadId: string;
+  turnId: string;
+  lettaAgentId: string;
+  conversationId: string;
+  /** What the agent is told: the new message, after what it has not heard yet. */
+  content: string;
+  /** Of the turn; a retry of the same attempt can be told from a new one. */
+  attempt: number;
+}
+
+export type TurnSource = (input: TurnInput, signal: AbortSignal) => AsyncIterable<TurnEvent>;
+
+/** Why there is no answer: a stable reason, a sentence for people, and whether trying again can help. */
+export class SourceError extends Error {
+  constructor(
+    readonly reason: string,
+    message: string,
+    readonly retryable: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = "SourceError";
+  }
+}
