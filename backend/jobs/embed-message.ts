@@ -11,7 +11,8 @@ export const embedMessage: Task = async (payload) => {
   const { org_id, message_id } = payload as { org_id: string; message_id: string };
   const message = await tenant(
     org_id,
-    (tx) => tx.queryRow<{ content: string }>`select content from messages where org_id = ${org_id} and id = ${message_id}`,
+    (tx) =>
+      tx.queryRow<{ content: string }>`select content from messages where org_id = ${org_id} and id = ${message_id}`,
   );
   if (!message) return;
   const [embedding] = await embed([message.content], { apiKey: embeddingsApiKey(), timeoutMs: EMBED_MS_MAX });

@@ -24,6 +24,6 @@ await runMigrations({ pgPool, logger });
 
 const taskList = { embed_message: embedMessage, forget_conversation: forgetConversation };
 
-run({ pgPool, logger, taskList, concurrency: CONCURRENT_JOBS_MAX, pollInterval: POLL_MS, noHandleSignals: true }).catch((error) =>
-  log.error("the job worker could not start", { error: String(error) }),
+run({ pgPool, logger, taskList, concurrency: CONCURRENT_JOBS_MAX, pollInterval: POLL_MS, noHandleSignals: true }).catch(
+  (error) => log.error("the job worker could not start", { error: String(error) }),
 );

@@ -4,9 +4,9 @@ import { tenant } from "../db/tenant";
 import { newId } from "../lib/ids";
 import { caller } from "../organizations/caller";
 import { joinThread } from "./join-thread";
-import { prepareConversations } from "./turns/conversation";
 import { readThread, type ThreadContext } from "./thread-context";
 import { type Thread, threadView } from "./thread-view";
+import { prepareConversations } from "./turns/conversation";
 
 interface CreateThreadRequest {
   title?: string & MinLen<1> & MaxLen<500>;
@@ -26,7 +26,12 @@ interface CreateThreadResponse {
 /** Begins a conversation. Whoever calls takes part in it; each participant's joining is in its log. */
 export const createThread = api(
   { expose: true, auth: true, method: "POST", path: "/threads" },
-  async ({ title, type = "conversation", agents = [], people = [] }: CreateThreadRequest): Promise<CreateThreadResponse> => {
+  async ({
+    title,
+    type = "conversation",
+    agents = [],
+    people = [],
+  }: CreateThreadRequest): Promise<CreateThreadResponse> => {
     const { orgID, userID } = caller();
     const id = newId("thread");
     const state = await tenant(orgID, async (tx) => {

@@ -24,7 +24,11 @@ export async function replayOrRun<T>(tx: Tx, once: Once, work: () => Promise<T>)
   const { orgId, caller, key, request } = once;
   if (key === undefined) return work();
   if (key.length === 0 || key.length > KEY_CHARS_MAX) {
-    throw invalid("bad_idempotency_key", `Idempotency-Key: 1 to ${KEY_CHARS_MAX} characters.`, "A UUID for each message does well.");
+    throw invalid(
+      "bad_idempotency_key",
+      `Idempotency-Key: 1 to ${KEY_CHARS_MAX} characters.`,
+      "A UUID for each message does well.",
+    );
   }
   const hash = createHash("sha256").update(JSON.stringify(request)).digest();
   const first = await tx.queryRow`

@@ -1,4 +1,4 @@
-import { tenant, type Tx } from "../db/tenant";
+import { type Tx, tenant } from "../db/tenant";
 import { inContext, notFound } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { readThread, type ThreadContext } from "./thread-context";

@@ -40,7 +40,12 @@ export async function joinThread(tx: Tx, orgId: string, threadId: string, joinin
     select ${orgId}, ${threadId}, id, kind, user_id, agent_id, name
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
       as p(id text, kind text, user_id text, agent_id text, name text)`;
-  return appendLog(tx, orgId, threadId, rows.flatMap((row) => presence("joined", row)));
+  return appendLog(
+    tx,
+    orgId,
+    threadId,
+    rows.flatMap((row) => presence("joined", row)),
+  );
 }
 
 /** What the log says of a participant who comes or goes. */

@@ -36,7 +36,11 @@ export const listMessages = api(
       const { context } = await requireThread(tx, orgID, id);
       const at = cursor === undefined ? null : parseCursor(cursor);
       if (cursor !== undefined && at === null) {
-        throw invalid("bad_cursor", "cursor: this is no cursor of a thread.", "Send next_cursor of the page before, unchanged.");
+        throw invalid(
+          "bad_cursor",
+          "cursor: this is no cursor of a thread.",
+          "Send next_cursor of the page before, unchanged.",
+        );
       }
       const rows =
         order === "asc"

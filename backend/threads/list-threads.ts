@@ -27,7 +27,11 @@ export const listThreads = api(
   async ({ limit = PAGE_DEFAULT, cursor, state }: ListThreadsRequest): Promise<ListThreadsResponse> => {
     const { orgID } = caller();
     if (cursor !== undefined && !isId("thread", cursor)) {
-      throw invalid("bad_cursor", "cursor: this is no cursor of this list.", "Send next_cursor of the page before, unchanged.");
+      throw invalid(
+        "bad_cursor",
+        "cursor: this is no cursor of this list.",
+        "Send next_cursor of the page before, unchanged.",
+      );
     }
     const page = await tenant(orgID, (tx) =>
       threadViews(tx, orgID, { before: cursor ?? null, state: state ?? null, limit: limit + 1 }),

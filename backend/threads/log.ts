@@ -1,6 +1,6 @@
 import type { Tx } from "../db/tenant";
-import type { LogEntry, LogEvent, Message, MessageStatus, SenderType } from "../lib/events";
 import { notFound } from "../lib/errors";
+import type { LogEntry, LogEvent, Message, MessageStatus, SenderType } from "../lib/events";
 import { newId } from "../lib/ids";
 
 /** A message to be appended; its seq and time are given by the log. */
@@ -22,7 +22,7 @@ export type Draft = { type: "message"; message: MessageDraft } | Exclude<Bare<Lo
 
 /**
  * Appends entries to a thread's log in one statement: the update of the thread's row takes the lock that orders all its writers, and
- * gives them the next seqs. Embedding each message is enqueued with it. 
+ * gives them the next seqs. Embedding each message is enqueued with it.
  * Throws the one answer when there is no such thread. Hand the entries to the thread's readers after the commit, not before.
  */
 export async function appendLog(tx: Tx, orgId: string, threadId: string, drafts: Draft[]): Promise<LogEntry[]> {
@@ -62,7 +62,15 @@ export async function appendLog(tx: Tx, orgId: string, threadId: string, drafts:
     if (draft.type === "message" && row.message) {
       const { id, sender_type, sender_id, sender_name, content, status = "complete", turn_id = null } = row.message;
       const message: Message = {
-        id, thread_id: threadId, seq, sender_type, sender_id, sender_name, content, status, turn_id,
+        id,
+        thread_id: threadId,
+        seq,
+        sender_type,
+        sender_id,
+        sender_name,
+        content,
+        status,
+        turn_id,
         created_at: created_at.toISOString(),
       };
       return { seq, event: { type: "message", thread_id: threadId, message } };
@@ -79,7 +87,13 @@ interface LogRow extends Omit<Message, "thread_id" | "created_at" | "seq"> {
 }
 
 /** The log's entries after `after`, oldest first, at most `limit`. */
-export async function readLog(tx: Tx, orgId: string, threadId: string, after: number, limit: number): Promise<LogEntry[]> {
+export async function readLog(
+  tx: Tx,
+  orgId: string,
+  threadId: string,
+  after: number,
+  limit: number,
+): Promise<LogEntry[]> {
   const rows = await tx.queryAll<LogRow>`
     select l.seq, l.kind, l.data, l.created_at as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id
     from thread_log l left join messages m using (org_id, thread_id, seq)
@@ -89,7 +103,11 @@ export async function readLog(tx: Tx, orgId: string, threadId: string, after: nu
     seq,
     event:
       kind === "message"
-        ? { type: kind, thread_id: threadId, message: { ...message, thread_id: threadId, seq, created_at: at.toISOString() } }
+        ? {
+            type: kind,
+            thread_id: threadId,
+            message: { ...message, thread_id: threadId, seq, created_at: at.toISOString() },
+          }
         : ({ type: kind, thread_id: threadId, ...data } as LogEvent),
   }));
 }

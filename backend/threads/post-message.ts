@@ -8,7 +8,7 @@ import { inThread, lockThread, requireThread } from "./in-thread";
 import { publish } from "./live/channels";
 import { appendLog } from "./log";
 import type { AgentSeat, ParticipantView, ThreadContext, ThreadState } from "./thread-context";
-import { queueTurns, type QueuedTurn } from "./turns/queue-turns";
+import { type QueuedTurn, queueTurns } from "./turns/queue-turns";
 import { startTurns, type TurnToRun } from "./turns/run-turn";
 
 /** Characters of one message. */
@@ -44,7 +44,12 @@ export const postMessage = api(
     const response = await inThread(orgID, id, (tx) =>
       replayOrRun(
         tx,
-        { orgId: orgID, caller: who.userID, key: idempotency_key, request: ["POST /threads/:id/messages", id, content, mentions ?? null, sender_id ?? null] },
+        {
+          orgId: orgID,
+          caller: who.userID,
+          key: idempotency_key,
+          request: ["POST /threads/:id/messages", id, content, mentions ?? null, sender_id ?? null],
+        },
         async () => {
           await lockThread(tx, orgID, id);
           const state = await requireThread(tx, orgID, id);

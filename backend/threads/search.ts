@@ -40,7 +40,13 @@ interface SearchResponse {
   semantic: boolean;
 }
 
-type Row = Omit<Message, "created_at"> & { created_at: Date; thread_title: string | null; score: number; words: boolean; meaning: boolean };
+type Row = Omit<Message, "created_at"> & {
+  created_at: Date;
+  thread_title: string | null;
+  score: number;
+  words: boolean;
+  meaning: boolean;
+};
 
 /** Searches the organization's messages, by words and by meaning together. */
 export const search = api(

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { currentRequest } from "encore.dev";
-import { api, APIError, ErrCode } from "encore.dev/api";
+import { APIError, api, ErrCode } from "encore.dev/api";
 import log from "encore.dev/log";
 import { tenant } from "../db/tenant";
 import { type Cursor, formatCursor, parseCursor, START } from "../lib/cursor";
@@ -79,7 +79,13 @@ async function follow(resp: ServerResponse, orgId: string, threadId: string, fro
     await replay(resp, orgId, threadId, from, (channel) => {
       leave = channel.join({ write, lost: end });
       const id = formatCursor({ seq: channel.seq, offsets: from?.offsets ?? START.offsets });
-      write(encodeEvent({ id, event: "caught_up", data: { type: "caught_up", thread_id: threadId, last_seq: channel.seq } }));
+      write(
+        encodeEvent({
+          id,
+          event: "caught_up",
+          data: { type: "caught_up", thread_id: threadId, last_seq: channel.seq },
+        }),
+      );
       for (const frame of channel.spoken(from?.offsets ?? START.offsets)) write(frame);
     });
     await finished;
@@ -128,7 +134,14 @@ function replayed({ seq, event }: LogEntry, from: Cursor | null): Buffer[] {
   const { turn_id, content, sender_id } = event.message;
   const offset = from?.offsets.get(turn_id);
   if (offset === undefined || offset >= content.length) return [frame];
-  const rest = { type: "ai_chunk", thread_id: event.thread_id, turn_id, agent_id: sender_id, offset, content: content.slice(offset) };
+  const rest = {
+    type: "ai_chunk",
+    thread_id: event.thread_id,
+    turn_id,
+    agent_id: sender_id,
+    offset,
+    content: content.slice(offset),
+  };
   return [encodeEvent({ event: "ai_chunk", data: rest }), frame];
 }
 
@@ -142,7 +155,9 @@ async function drained(resp: ServerResponse): Promise<void> {
 
 function cursorOf(req: IncomingMessage): Cursor | null {
   const header = req.headers["last-event-id"];
-  const text = (Array.isArray(header) ? header[0] : header) ?? new URL(req.url ?? "/", "http://graphyn").searchParams.get("cursor");
+  const text =
+    (Array.isArray(header) ? header[0] : header) ??
+    new URL(req.url ?? "/", "http://graphyn").searchParams.get("cursor");
   if (text === null || text === "") return null;
   const cursor = parseCursor(text);
   if (!cursor) throw badCursor();
@@ -164,12 +179,18 @@ async function refuse(resp: ServerResponse, orgId: string, threadId: string, err
   const known = error instanceof APIError ? error : null;
   if (!known) log.error("a thread's stream failed", { thread_id: threadId, error: String(error) });
   if (resp.headersSent) {
-    const data = { type: "error", thread_id: threadId, error: "The stream broke off; it can be resumed.", reason: "stream_failed" };
+    const data = {
+      type: "error",
+      thread_id: threadId,
+      error: "The stream broke off; it can be resumed.",
+      reason: "stream_failed",
+    };
     resp.end(encodeEvent({ event: "error", data }));
     return;
   }
   const details = (known?.details ?? { reason: "internal", hint: "Try again." }) as Record<string, unknown>;
-  const context = "context" in details || !isId("thread", threadId) ? {} : { context: await contextAfterError(orgId, threadId) };
+  const context =
+    "context" in details || !isId("thread", threadId) ? {} : { context: await contextAfterError(orgId, threadId) };
   resp.writeHead(known ? (STATUS[known.code] ?? 500) : 500, { "Content-Type": "application/json" });
   resp.end(
     JSON.stringify({

@@ -3,9 +3,9 @@ import type { MaxLen, MinLen } from "encore.dev/validate";
 import { notFound } from "../lib/errors";
 import { adminCaller, caller } from "../organizations/caller";
 import { inThread, requireThread } from "./in-thread";
-import { cancelLiveTurns } from "./turns/cancel";
 import type { ThreadContext } from "./thread-context";
 import { type Thread, threadView } from "./thread-view";
+import { cancelLiveTurns } from "./turns/cancel";
 
 interface ThreadResponse {
   thread: Thread;

@@ -45,7 +45,10 @@ export function createChannel(threadId: string, startSeq: number): Channel {
   const speaking = new Map<string, Speaking>();
 
   function cursor(): string {
-    return formatCursor({ seq, offsets: new Map([...speaking.values()].map((turn) => [turn.turnId, turn.text.length])) });
+    return formatCursor({
+      seq,
+      offsets: new Map([...speaking.values()].map((turn) => [turn.turnId, turn.text.length])),
+    });
   }
 
   function send(event: ThreadEvent): void {

@@ -19,7 +19,12 @@ const FILL_ENTRIES_MAX = 500;
 /** The thread's channel, made at `seq` when there is none: everything up to there must be known to whoever asks. */
 export function openChannel(orgId: string, threadId: string, seq: number): Channel {
   const key = `${orgId}/${threadId}`;
-  const open = channels.get(key) ?? { orgId, threadId, channel: createChannel(threadId, seq), speaking: new Set<string>() };
+  const open = channels.get(key) ?? {
+    orgId,
+    threadId,
+    channel: createChannel(threadId, seq),
+    speaking: new Set<string>(),
+  };
   channels.set(key, open);
   return open.channel;
 }
@@ -61,15 +66,20 @@ export async function fill(orgId: string, threadId: string): Promise<void> {
   try {
     channel.append(await tenant(orgId, (tx) => readLog(tx, orgId, threadId, channel.seq, FILL_ENTRIES_MAX)));
   } catch (error) {
-    log.warn("reading a thread's log for its readers failed; the next look tries again", { thread_id: threadId, error: String(error) });
+    log.warn("reading a thread's log for its readers failed; the next look tries again", {
+      thread_id: threadId,
+      error: String(error),
+    });
   }
 }
 
 async function poll(): Promise<void> {
-  const byOrg = Map.groupBy(channels.values(), (open) => open.orgId);
-  for (const [orgId, open] of byOrg) {
-    const read = open.filter(({ channel }) => channel.readers > 0);
-    if (read.length === 0) continue;
+  const byOrg = new Map<string, { threadId: string; channel: Channel }[]>();
+  for (const { orgId, threadId, channel } of channels.values()) {
+    if (channel.readers === 0) continue;
+    byOrg.set(orgId, [...(byOrg.get(orgId) ?? []), { threadId, channel }]);
+  }
+  for (const [orgId, read] of byOrg) {
     try {
       const ids = read.map(({ threadId }) => threadId);
       const rows = await tenant(
@@ -78,7 +88,8 @@ async function poll(): Promise<void> {
           select id, last_seq from threads where org_id = ${orgId} and id = any(${ids}::text[])`,
       );
       const last = new Map(rows.map((row) => [row.id, row.last_seq]));
-      for (const { threadId, channel } of read) if ((last.get(threadId) ?? 0) > channel.seq) await fill(orgId, threadId);
+      for (const { threadId, channel } of read)
+        if ((last.get(threadId) ?? 0) > channel.seq) await fill(orgId, threadId);
     } catch (error) {
       log.warn("looking for new entries failed; the next look tries again", { error: String(error) });
     }

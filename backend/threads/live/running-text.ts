@@ -15,7 +15,7 @@ export interface RunningText {
 const FLUSH_MS = 100;
 
 const running = new Map<string, RunningText & { flushed: number }>();
-let timer: NodeJS.Timeout | null = null;
+let scheduled = false;
 let flushing: Promise<void> = Promise.resolve();
 
 export function beginText(orgId: string, turnId: string): RunningText {
@@ -26,8 +26,10 @@ export function beginText(orgId: string, turnId: string): RunningText {
 
 export function addText(turn: RunningText, text: string): void {
   turn.text += text;
-  timer ??= setTimeout(() => {
-    timer = null;
+  if (scheduled) return;
+  scheduled = true;
+  setTimeout(() => {
+    scheduled = false;
     flushing = flushing.then(flushAll);
   }, FLUSH_MS);
 }

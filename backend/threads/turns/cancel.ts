@@ -1,4 +1,4 @@
-import { tenant, type Tx } from "../../db/tenant";
+import { type Tx, tenant } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
 import { publish } from "../live/channels";
 import { appendLog } from "../log";

@@ -66,10 +66,17 @@ function render(missed: Missed[], message: Message, seat: AgentSeat): string {
 }
 
 function speak({ sender_type, sender_id, sender_name, content }: Missed, seat: AgentSeat): string {
-  const role = sender_type === "agent" ? (sender_id === seat.agent_id ? "you" : "agent") : sender_type === "user" ? "person" : "system";
-  return `<message from="${escape(sender_name).replaceAll('"', "&quot;")}" role="${role}">${escape(content)}</message>`;
+  const role =
+    sender_type === "agent"
+      ? sender_id === seat.agent_id
+        ? "you"
+        : "agent"
+      : sender_type === "user"
+        ? "person"
+        : "system";
+  return `<message from="${escapeText(sender_name).replaceAll('"', "&quot;")}" role="${role}">${escapeText(content)}</message>`;
 }
 
-function escape(text: string): string {
+function escapeText(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

@@ -10,7 +10,11 @@ const making = new Map<string, Promise<string>>();
 export function prepareConversations(orgId: string, threadId: string, seats: AgentSeat[]): void {
   for (const seat of seats) {
     ensureConversation(orgId, threadId, seat).catch((error) =>
-      log.warn("a Letta conversation could not be prepared", { thread_id: threadId, agent_id: seat.agent_id, error: String(error) }),
+      log.warn("a Letta conversation could not be prepared", {
+        thread_id: threadId,
+        agent_id: seat.agent_id,
+        error: String(error),
+      }),
     );
   }
 }

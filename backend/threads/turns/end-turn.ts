@@ -1,4 +1,4 @@
-import { tenant, type Tx } from "../../db/tenant";
+import { type Tx, tenant } from "../../db/tenant";
 import type { LogEntry, TokenUsage } from "../../lib/events";
 import { newId } from "../../lib/ids";
 import { appendLog, type Draft } from "../log";
@@ -44,7 +44,8 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
   const { orgId, threadId, turnId, seat } = turn;
   return tenant(orgId, async (tx) => {
     // The thread's lock first: every writer takes the locks in this order.
-    const thread = await tx.queryRow`select 1 as here from threads where org_id = ${orgId} and id = ${threadId} for update`;
+    const thread =
+      await tx.queryRow`select 1 as here from threads where org_id = ${orgId} and id = ${threadId} for update`;
     if (!thread) return NOTHING; // erased meanwhile
     const failed = outcome.kind === "failed" ? outcome : null;
     const action = ({ completed: "complete", failed: "fail", cancelled: "cancel" } as const)[outcome.kind];
@@ -80,11 +81,27 @@ function lastWords({ turnId, seat }: EndingTurn, text: string, outcome: Outcome)
   const said: Draft[] =
     id === null
       ? []
-      : [{ type: "message", message: { id, sender_type: "agent", sender_id: agent_id, sender_name: name, content: text, status, turn_id: turnId } }];
+      : [
+          {
+            type: "message",
+            message: {
+              id,
+              sender_type: "agent",
+              sender_id: agent_id,
+              sender_name: name,
+              content: text,
+              status,
+              turn_id: turnId,
+            },
+          },
+        ];
   switch (outcome.kind) {
     case "completed": {
       const { firstTokenMs: first_token_ms, durationMs: duration_ms, usage } = outcome;
-      return [...said, { type: "turn_completed", turn_id: turnId, agent_id, message_id: id, first_token_ms, duration_ms, usage }];
+      return [
+        ...said,
+        { type: "turn_completed", turn_id: turnId, agent_id, message_id: id, first_token_ms, duration_ms, usage },
+      ];
     }
     case "cancelled":
       return [...said, { type: "turn_cancelled", turn_id: turnId, agent_id, message_id: id }];

@@ -66,7 +66,15 @@ async function takeOver({ org_id, id, thread_id, agent_id }: Found): Promise<voi
 async function failInterrupted(orgId: string, turnId: string): Promise<TurnEnd> {
   const turn = await tenant(
     orgId,
-    (tx) => tx.queryRow<{ thread_id: string; message_seq: number; agent_id: string; name: string; agent_version_id: string; ms: number; text: string }>`
+    (tx) => tx.queryRow<{
+      thread_id: string;
+      message_seq: number;
+      agent_id: string;
+      name: string;
+      agent_version_id: string;
+      ms: number;
+      text: string;
+    }>`
       select t.thread_id, t.message_seq, t.agent_id, v.name, t.agent_version_id,
         (extract(epoch from now() - coalesce(t.started_at, t.queued_at)) * 1000)::int as ms,
         (select coalesce(string_agg(d.content, '' order by d.start_offset), '')

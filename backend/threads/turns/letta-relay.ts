@@ -41,7 +41,8 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
       }
     }
   } catch (error) {
-    if (error instanceof LettaError) throw new SourceError(error.kind, error.message, error.retryable, { cause: error });
+    if (error instanceof LettaError)
+      throw new SourceError(error.kind, error.message, error.retryable, { cause: error });
     throw error;
   }
 }

@@ -1,9 +1,9 @@
 import type { Tx } from "../../db/tenant";
 import type { Message } from "../../lib/events";
 import { newId } from "../../lib/ids";
-import { LEASE, PROCESS_ID } from "./lease";
-import { tellAgent } from "./catch-up";
 import type { AgentSeat, ThreadState } from "../thread-context";
+import { tellAgent } from "./catch-up";
+import { LEASE, PROCESS_ID } from "./lease";
 import type { TurnToRun } from "./run-turn";
 
 export interface QueuedTurn {
@@ -27,7 +27,11 @@ interface Queue {
  */
 export async function queueTurns(tx: Tx, { orgId, threadId, message, seats, state }: Queue) {
   if (seats.length === 0) return { turns: [], starting: [] };
-  const rows = seats.map((seat) => ({ id: newId("turn"), agent_id: seat.agent_id, agent_version_id: seat.agent_version_id }));
+  const rows = seats.map((seat) => ({
+    id: newId("turn"),
+    agent_id: seat.agent_id,
+    agent_version_id: seat.agent_version_id,
+  }));
   await tx.exec`
     insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until)
     select ${orgId}, id, ${threadId}, agent_id, agent_version_id, ${message.seq}, ${PROCESS_ID}, now() + ${LEASE}::text::interval

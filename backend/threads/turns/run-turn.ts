@@ -39,7 +39,9 @@ export function startTurns(turns: TurnToRun[]): void {
   for (const turn of turns) {
     const controller = new AbortController();
     const ended = runTurn(turn, lettaRelay, controller)
-      .catch((error) => log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }))
+      .catch((error) =>
+        log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }),
+      )
       .finally(() => running.delete(turn.turnId));
     running.set(turn.turnId, { controller, ended });
   }
@@ -89,7 +91,10 @@ async function listen(
     try {
       const conversationId = await ensureConversation(turn.orgId, turn.threadId, turn.seat);
       const { orgId, threadId, turnId, content, seat } = turn;
-      for await (const event of source({ orgId, threadId, turnId, lettaAgentId: seat.letta_id, conversationId, content, attempt }, signal)) {
+      for await (const event of source(
+        { orgId, threadId, turnId, lettaAgentId: seat.letta_id, conversationId, content, attempt },
+        signal,
+      )) {
         if (signal.aborted) break;
         switch (event.type) {
           case "text": {
@@ -131,9 +136,15 @@ async function listen(
       const known =
         error instanceof SourceError
           ? error
-          : new SourceError("internal", "The agent could not answer because of an error on our side.", true, { cause: error });
+          : new SourceError("internal", "The agent could not answer because of an error on our side.", true, {
+              cause: error,
+            });
       log.warn("an agent's answer failed", {
-        turn_id: turn.turnId, thread_id: turn.threadId, reason: known.reason, attempt, error: String(known.cause ?? known.message),
+        turn_id: turn.turnId,
+        thread_id: turn.threadId,
+        reason: known.reason,
+        attempt,
+        error: String(known.cause ?? known.message),
       });
       if (!known.retryable || text.text !== "" || attempt >= ATTEMPTS_MAX) {
         return { ...outcome, kind: "failed", reason: known.reason, message: known.message, retryable: known.retryable };
@@ -145,7 +156,13 @@ async function listen(
 
 function stopped(outcome: Outcome, signal: AbortSignal): Outcome {
   if (signal.reason === "deadline") {
-    return { ...outcome, kind: "failed", reason: "turn_deadline", message: "The agent took too long and was stopped.", retryable: true };
+    return {
+      ...outcome,
+      kind: "failed",
+      reason: "turn_deadline",
+      message: "The agent took too long and was stopped.",
+      retryable: true,
+    };
   }
   return { ...outcome, kind: "cancelled" };
 }
