@@ -65,6 +65,8 @@ export interface EndpointMeta {
   /** Response fields (typed), or one outbound message as `outbound` (streams); null: void. */
   response: ResponseField[] | null;
   outbound: Schema | null;
+  /** Name in `types` of the response type, where it has one: documents call it by it. */
+  responseType?: string;
   /** File that exports the endpoint, relative to the app root. */
   source: SourceRef;
 }
@@ -86,6 +88,7 @@ export interface RequestField {
   /** Property name in the handler's request object. */
   name: string;
   optional: boolean;
+  /** What travels; for a cookie the schema of its `value`. May be a `ref`. */
   schema: Schema;
   /**
    * Explicit places (`Header<>`, `Query<>`, `Cookie<>`, path parameter) hold for every method. A field without one is `auto`:

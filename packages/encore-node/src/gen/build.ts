@@ -1,0 +1,35 @@
+import path from "node:path";
+import { formatProblem, type ParseResult, parseApp } from "../parse/index.js";
+import { BundleError, bundle } from "./bundle.js";
+import { generateCode } from "./codegen.js";
+import { fingerprint } from "./fresh.js";
+import { buildOpenApi } from "./openapi.js";
+import { writeGenerated, writeIfChanged } from "./write.js";
+
+/** The app does not keep Encore's rules, or does not bundle: the message holds one line for each problem. */
+export class BuildError extends Error {
+  override name = "BuildError";
+}
+
+/** Parses and generates `encore.gen`; throws a BuildError with every problem found. */
+export function check(root: string): ParseResult["meta"] {
+  const { meta, problems } = parseApp(root);
+  if (problems.length > 0) throw new BuildError(problems.map(formatProblem).join("\n"));
+  writeGenerated(path.join(root, "encore.gen"), generateCode(meta));
+  return meta;
+}
+
+/** Makes `<out>/main.mjs`, `meta.json` and `openapi.json`, ready to be started without a compiler. */
+export async function buildApp(root: string, out: string): Promise<void> {
+  const stamp = fingerprint(root);
+  const meta = check(root);
+  try {
+    await bundle(root, out);
+  } catch (error) {
+    throw error instanceof BundleError ? new BuildError(error.message) : error;
+  }
+  writeIfChanged(path.join(out, "meta.json"), `${JSON.stringify(meta, null, 2)}\n`);
+  writeIfChanged(path.join(out, "openapi.json"), `${JSON.stringify(buildOpenApi(meta), null, 2)}\n`);
+  // Last, so that a build that was cut off is made again.
+  writeIfChanged(path.join(out, "stamp"), stamp);
+}
