@@ -1,0 +1,34 @@
+/** CPU seconds of a process and all below it, from /proc. */
+import { readdirSync } from "node:fs";
+import { readStat, TICKS_PER_SECOND } from "./machine";
+
+/**
+ * CPU seconds spent so far by the tree under `root`: every live process's own time and that of children it has waited for.
+ * Resolution is a tick (10 ms), so sum it over many units.
+ */
+export function treeCpuSeconds(root: number): number {
+  const stats = new Map<number, NonNullable<ReturnType<typeof readStat>>>();
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    const stat = readStat(Number(entry));
+    if (stat !== null) stats.set(Number(entry), stat);
+  }
+  const belongs = (pid: number): boolean => {
+    for (let at = pid; at > 1; at = stats.get(at)?.parent ?? 0) if (at === root) return true;
+    return false;
+  };
+  let ticks = 0;
+  for (const [pid, stat] of stats) if (belongs(pid)) ticks += stat.ownTicks + stat.reapedTicks;
+  return ticks / TICKS_PER_SECOND;
+}
+
+/** Processes to account for, by role: for example `{letta: 123, postgres: 456}`. */
+export type Accounted = Readonly<Record<string, number>>;
+
+export function cpuSecondsByRole(roots: Accounted): Record<string, number> {
+  return Object.fromEntries(Object.entries(roots).map(([role, pid]) => [role, treeCpuSeconds(pid)]));
+}
+
+export function cpuDifference(after: Record<string, number>, before: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(after).map(([role, seconds]) => [role, seconds - (before[role] ?? 0)]));
+}
