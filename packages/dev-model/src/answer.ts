@@ -31,7 +31,7 @@ const QUOTED_CHARACTERS_MAX = 160;
 export function answer(request: ChatRequest, base: Behaviour): Answer {
   const message = lastUserMessage(request.messages);
   const said = message === null ? [] : utterances(message);
-  const { behaviour, calls } = readIntents(said, base);
+  const { behaviour, calls } = readIntents(said.at(-1), base);
   const spoken = said.at(-1)?.text ?? "";
   const system = systemPrompt(request.messages);
   const results = toolResults(request.messages);

@@ -15,6 +15,8 @@ const AGENT_NAME = [
 ];
 /** `Ada: text`, `[Ada]: text`, `[Ada] text`, `Ada (agent): text`. */
 const SPEAKER = /^(?:\[([^\]\n]{1,60})\]:?|([\p{L}\p{N}][^:\n<>{}"!?]{0,59}?)(?: \([^)\n]{1,40}\))?:)\s+(?=\S)/u;
+/** How Graphyn tells an agent who said what (`<`, `&` and `"` are escaped within). */
+const TAG = /<message from="([^"]*)"[^>]*>([^<]*)<\/message>/g;
 
 export function systemPrompt(messages: readonly ChatMessage[]): string {
   return messages
@@ -48,8 +50,13 @@ export function toolResults(messages: readonly ChatMessage[]): { name: string; t
     .map((message) => ({ name: message.name ?? calls.get(message.toolCallId ?? "") ?? "a tool", text: message.text }));
 }
 
-/** The utterances of a message: a line that names a speaker begins one, other lines continue it. */
+/** The utterances of a message: Graphyn's `<message from="Mira" role="person">` tags; else a line that names a speaker begins one, and other lines continue it. */
 export function utterances(message: ChatMessage): Utterance[] {
+  const tagged = [...message.text.matchAll(TAG)].map((match) => ({
+    speaker: unescapeText(match[1] ?? ""),
+    text: unescapeText(match[2] ?? "").trim(),
+  }));
+  if (tagged.length > 0) return tagged;
   const result: Utterance[] = [];
   for (const line of message.text.split(/\r\n|\r|\n/)) {
     const match = SPEAKER.exec(line);
@@ -73,4 +80,8 @@ function unwrap(text: string): string {
     // A person may well begin with a brace.
   }
   return text;
+}
+
+function unescapeText(text: string): string {
+  return text.replaceAll("&lt;", "<").replaceAll("&quot;", '"').replaceAll("&amp;", "&");
 }

@@ -13,10 +13,11 @@ export interface Intents {
   calls: WantedCall[];
 }
 
-export function readIntents(said: readonly Utterance[], base: Behaviour): Intents {
+/** Only what was said last counts: an agent that catches up on a conversation must not repeat the orders in it. */
+export function readIntents(said: Utterance | undefined, base: Behaviour): Intents {
   let behaviour = base;
   const calls: WantedCall[] = [];
-  for (const line of said.flatMap((utterance) => utterance.text.split("\n"))) {
+  for (const line of (said?.text ?? "").split("\n")) {
     const match = /^!([a-z]+)(?:\s+(.*))?$/u.exec(line.trim());
     if (match === null) continue;
     const word = match[1] ?? "";

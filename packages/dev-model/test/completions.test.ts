@@ -43,6 +43,16 @@ describe("chat completions", () => {
     expect(ben).toContain("this is Ben.");
   });
 
+  it("understands who speaks from Graphyn's tags, and takes orders from the last message only", async () => {
+    const said = user(
+      '<message from="Mira" role="person">!error 500</message>\n<message from="Ben" role="agent">I am Ben.</message>\n' +
+        '<message from="Tom &quot;T&quot;" role="person">Is 1 &lt; 2 &amp; 3?\nSay.</message>',
+    );
+    const { content } = (await client.whole("dev", [ADA, said])).message;
+    expect(content).toContain('Tom "T", this is Ada. You said: “Is 1 < 2 & 3? Say.”');
+    expect(content).toContain("I also heard Mira, Ben.");
+  });
+
   it("counts tokens in usage only when the stream's options ask", async () => {
     const plain = await client.stream("dev-n5", [user("hi")]);
     expect(plain.chunks.some((chunk) => chunk.usage)).toBe(false);
