@@ -29,9 +29,9 @@ export interface LettaTenant {
   identityId: string;
 }
 
-/** The `identifier_key` of an organization's identity. Graphyn's organization ids begin with `org_` already. */
+/** The `identifier_key` of an organization's identity: the product's promise, to the letter (LET-1). */
 export function identifierKey(orgId: string): string {
-  return orgId.startsWith("org_") ? orgId : `org_${orgId}`;
+  return `org_${orgId}`;
 }
 
 /** Letta for one organization. Agents and blocks get its identity, and one without it is `not_found`, whatever its id. */
@@ -48,6 +48,12 @@ export interface LettaOrg {
     create(block: NewBlock): Promise<LettaBlock>;
     list(filter: { tags: string[] }): AsyncIterable<LettaBlock>;
     delete(id: string): Promise<void>;
+  };
+  readonly archives: {
+    /** The archive of this name, made if it is not there. */
+    findOrCreate(name: string, embedding: string): Promise<string>;
+    attach(archiveId: string, agentId: string): Promise<void>;
+    deleteNamed(name: string): Promise<void>;
   };
   readonly tools: {
     /** Seeds Letta's own tools; Letta does so for its default organization only. Repeating it is harmless. */
@@ -175,6 +181,25 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
       },
     },
 
+    archives: {
+      findOrCreate: async (name, embedding) => {
+        const [found] = await archivesNamed(name);
+        return (
+          found ??
+          idOf(await call((client, signal) => client.archives.create({ name, embedding }, { headers, signal })))
+        );
+      },
+      attach: async (archiveId, agentId) => {
+        await call((client, signal) =>
+          client.agents.archives.attach(archiveId, { agent_id: agentId }, { headers, signal }),
+        );
+      },
+      deleteNamed: async (name) => {
+        for (const id of await archivesNamed(name))
+          await call((client, signal) => client.archives.delete(id, { headers, signal }));
+      },
+    },
+
     tools: {
       addBaseTools: async () =>
         list(await call((client, signal) => client.post("/v1/tools/add-base-tools", { headers, signal }))).map(toolOf),
@@ -243,6 +268,14 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
     streamMessage: (message) => streamMessage(context, tenant, message),
     cancel: (conversationId) => stopRuns(context, tenant, conversationId),
   };
+
+  async function archivesNamed(name: string): Promise<string[]> {
+    return list(
+      await call((client, signal) =>
+        client.get("/v1/archives/", { query: { name, limit: PAGE_SIZE, order: "asc" }, headers, signal }),
+      ),
+    ).map(idOf);
+  }
 
   async function findIdentity(): Promise<string | null> {
     const found = list(

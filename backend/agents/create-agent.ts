@@ -1,0 +1,107 @@
+import { api, ErrCode } from "encore.dev/api";
+import type { MaxLen, MinLen } from "encore.dev/validate";
+import { forOrg } from "../letta/for-org";
+import { lettaProblem } from "../letta/problem";
+import { invalid, notFound, problem } from "../lib/errors";
+import { isId } from "../lib/ids";
+import { LettaError, type LettaOrg } from "../lib/letta-client";
+import { caller } from "../organizations/caller";
+import { type AgentVersion, versionOf } from "./agent";
+import { makeInLetta, removeFromLetta } from "./in-letta";
+import { forgetFailed, type Intent, markFailed, markReady, writeIntent } from "./intent";
+import { chooseEmbedding, chooseModel } from "./models";
+import { startReconciler } from "./reconcile";
+import { ARCHIVAL_TOOLS, checkTools, DEFAULT_TOOLS } from "./tools";
+
+interface CreateAgentRequest {
+  /** Makes the next version of this agent instead of a new agent. */
+  agent_id?: string & MaxLen<64>;
+  name: string & MinLen<1> & MaxLen<200>;
+  system_prompt: string & MinLen<1> & MaxLen<50_000>;
+  /** Names of tools: Letta's memory and history tools. Left out: conversation_search, memory_insert, memory_replace. */
+  tools?: string[] & MaxLen<20>;
+  /** Letta's handle of a model, `provider/name`. Left out: the server's default. */
+  model?: string & MinLen<1> & MaxLen<200>;
+  /** Which part of the version number grows; `minor` unless it is said. Only with `agent_id`. */
+  bump?: "major" | "minor" | "patch";
+}
+
+startReconciler();
+
+/**
+ * Makes an agent, or the next version of one: an agent in Letta under the organization's identity, and its version here. Both or neither:
+ * a failure half way leaves nothing on either side.
+ */
+export const createAgent = api(
+  { expose: true, auth: true, method: "POST", path: "/agents" },
+  async (req: CreateAgentRequest): Promise<AgentVersion> => {
+    const { orgID, userID, role } = caller();
+    if (role === "guest") {
+      throw problem(
+        ErrCode.PermissionDenied,
+        "member_required",
+        "A guest cannot make agents.",
+        "Ask a member of the organization.",
+        {
+          context: null,
+        },
+      );
+    }
+    if (req.agent_id !== undefined && !isId("agent", req.agent_id)) throw notFound("agent");
+    if (req.agent_id === undefined && req.bump !== undefined) {
+      throw invalid("bump_without_agent", "A new agent begins at version 0.1.0.", "Leave bump out, or give agent_id.", {
+        context: null,
+      });
+    }
+    const tools = checkTools(req.tools ?? DEFAULT_TOOLS);
+    try {
+      const org = await forOrg(orgID);
+      const [model, embedding] = await Promise.all([chooseModel(org, req.model), chooseEmbedding(org)]);
+      if (embedding === null && tools.some((tool) => ARCHIVAL_TOOLS.has(tool))) {
+        throw invalid(
+          "no_embedding_model",
+          "Long-term memory needs an embedding model, and Letta offers none.",
+          "Leave the archival tools out.",
+          {
+            context: null,
+          },
+        );
+      }
+      const intent = await writeIntent(orgID, {
+        agentId: req.agent_id,
+        bump: req.bump ?? "minor",
+        name: req.name,
+        systemPrompt: req.system_prompt,
+        tools,
+        model,
+        createdBy: userID,
+      });
+      return await carryOut(org, intent, { name: req.name, systemPrompt: req.system_prompt, tools, model, embedding });
+    } catch (error) {
+      throw lettaProblem(error);
+    }
+  },
+);
+
+async function carryOut(
+  org: LettaOrg,
+  intent: Intent,
+  wanted: Parameters<typeof makeInLetta>[2],
+): Promise<AgentVersion> {
+  try {
+    const row = await markReady(intent, await makeInLetta(org, intent, wanted));
+    if (row === null) throw new LettaError("timeout", { code: "intent_given_up" });
+    return versionOf(row);
+  } catch (error) {
+    await undo(org, intent, error).catch(() => undefined); // the reconciler does it again; the first error is the one to tell
+    throw error;
+  }
+}
+
+/** Takes back what was made. Where Letta may still be working on a request of ours, the intent stays for the reconciler to look again. */
+async function undo(org: LettaOrg, intent: Intent, error: unknown): Promise<void> {
+  await markFailed(intent);
+  await removeFromLetta(org, intent);
+  const mayComeStill = error instanceof LettaError && error.blame === "server" && error.kind !== "unauthorized";
+  if (!mayComeStill) await forgetFailed(intent);
+}

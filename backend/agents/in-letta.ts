@@ -1,0 +1,88 @@
+import { GRAPHYN_TAG, tagOf } from "../letta/tags";
+import type { LettaOrg } from "../lib/letta-client";
+import type { Intent } from "./intent";
+import { ARCHIVAL_TOOLS, SAFE_TOOL_TYPES } from "./tools";
+
+/** Characters of one memory block. All blocks are in every request to the model. */
+const BLOCK_CHARS_MAX = 5_000;
+
+/** An agent's memory. The labels and descriptions tell the model what belongs where. */
+const BLOCKS = [
+  {
+    label: "persona",
+    description: "What you have learned about how to do your work here: tone, habits, what to avoid.",
+  },
+  { label: "human", description: "What you know about the people you talk with. Name whom each fact is about." },
+  { label: "knowledge", description: "Facts about the organization and its matters that are worth keeping." },
+];
+
+export interface MadeInLetta {
+  lettaId: string;
+  blockIds: string[];
+  archiveId: string | null;
+}
+
+/** Makes a version's agent in Letta, and with the first one the memory. Everything carries tags by which `removeFromLetta` finds it. */
+export async function makeInLetta(
+  org: LettaOrg,
+  intent: Intent,
+  wanted: { name: string; systemPrompt: string; tools: string[]; model: string; embedding: string | null },
+): Promise<MadeInLetta> {
+  const agentTag = tagOf(intent.agentId);
+  const [tools, blockIds] = await Promise.all([
+    org.tools.byNames(wanted.tools),
+    intent.first
+      ? Promise.all(
+          BLOCKS.map(async ({ label, description }) => {
+            const block = {
+              label,
+              description,
+              value: "",
+              limit: BLOCK_CHARS_MAX,
+              tags: [GRAPHYN_TAG, agentTag],
+              metadata: {},
+            };
+            return (await org.blocks.create(block)).id;
+          }),
+        )
+      : intent.blockIds,
+  ]);
+  const usable = tools.filter((tool) => SAFE_TOOL_TYPES.has(tool.type));
+  const lacking = wanted.tools.filter((name) => !usable.some((tool) => tool.name === name));
+  if (lacking.length > 0) throw new Error(`Letta lacks its own tools ${lacking.join(", ")} in this organization`);
+
+  const agent = await org.agents.create({
+    name: wanted.name,
+    system: wanted.systemPrompt,
+    model: wanted.model,
+    embedding: wanted.embedding ?? undefined,
+    toolIds: usable.map((tool) => tool.id),
+    blockIds,
+    tags: [GRAPHYN_TAG, agentTag, tagOf(intent.versionId)],
+    metadata: {
+      graphyn_agent_id: intent.agentId,
+      graphyn_version_id: intent.versionId,
+      graphyn_version: intent.version,
+    },
+  });
+
+  let archiveId = intent.archiveId;
+  if (wanted.tools.some((tool) => ARCHIVAL_TOOLS.has(tool)) && wanted.embedding !== null) {
+    archiveId ??= await org.archives.findOrCreate(agentTag, wanted.embedding);
+    await org.archives.attach(archiveId, agent.id);
+  }
+  return { lettaId: agent.id, blockIds, archiveId };
+}
+
+/** Removes what was made in Letta for a version that failed; of a first version also the memory. Nothing there is no error. */
+export async function removeFromLetta(
+  org: LettaOrg,
+  intent: Pick<Intent, "versionId" | "agentId" | "first">,
+): Promise<void> {
+  for await (const agent of org.agents.list({ tags: [GRAPHYN_TAG, tagOf(intent.versionId)] }))
+    await org.agents.delete(agent.id);
+  if (!intent.first) return;
+  for await (const block of org.blocks.list({ tags: [GRAPHYN_TAG, tagOf(intent.agentId)] }))
+    await org.blocks.delete(block.id);
+  await org.archives.deleteNamed(tagOf(intent.agentId));
+}

@@ -1,0 +1,26 @@
+import { invalid } from "../lib/errors";
+import type { LettaOrg } from "../lib/letta-client";
+
+const LISTED_MAX = 50;
+
+/** The model asked for, checked against what Letta offers; else GRAPHYN_MODEL, else the first that Letta offers. */
+export async function chooseModel(org: LettaOrg, asked: string | undefined): Promise<string> {
+  const offered = (await org.models.list()).map((model) => model.handle);
+  const wanted = asked ?? (process.env.GRAPHYN_MODEL || offered[0]);
+  if (wanted !== undefined && offered.includes(wanted)) return wanted;
+  throw invalid(
+    "unknown_model",
+    wanted === undefined ? "Letta offers no language model." : "Letta does not offer this model.",
+    offered.length === 0
+      ? "Give Letta a provider's key, for example OPENAI_API_KEY."
+      : "Choose one of available_models.",
+    { available_models: offered.slice(0, LISTED_MAX), context: null },
+  );
+}
+
+/** GRAPHYN_EMBEDDING_MODEL, or the first that Letta offers; null when there is none. */
+export async function chooseEmbedding(org: LettaOrg): Promise<string | null> {
+  const offered = await org.models.embeddings();
+  const wanted = process.env.GRAPHYN_EMBEDDING_MODEL;
+  return wanted && offered.includes(wanted) ? wanted : (offered[0] ?? null);
+}

@@ -1,0 +1,4 @@
+import { Service } from "encore.dev/service";
+
+/** Each organization's place in Letta: made once, found by `forOrg`, and its health. */
+export default new Service("letta");

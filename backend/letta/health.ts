@@ -1,0 +1,125 @@
+import { api } from "encore.dev/api";
+import { tenant } from "../db/tenant";
+import { identifierKey, type LettaAgent, LettaError } from "../lib/letta-client";
+import { caller } from "../organizations/caller";
+import { letta } from "./client";
+import { forOrg } from "./for-org";
+import { tagOf } from "./tags";
+
+interface LettaServerHealth {
+  url: string;
+  /** `closed`: requests pass; `open`: none do, it is probed; `half_open`: few do, to see whether it has recovered. */
+  breaker: "closed" | "open" | "half_open";
+  /** RFC 3339. */
+  breaker_since: string;
+  in_flight: number;
+  connections: number;
+  /** Requests repeated because Letta had closed their kept connection. */
+  stale_retries: number;
+}
+
+interface OrganizationHealth {
+  organization_id: string;
+  identifier_key: string;
+  /** Whether Letta has the organization's identity. */
+  identity_present: boolean;
+  /** Versions of agents that Graphyn can use. */
+  agents_here: number;
+  /** Agents that belong to the identity in Letta. */
+  agents_in_letta: number;
+  agents_equal: boolean;
+  /** Ids (`letta_id`) that Graphyn knows and Letta does not; at most 20. */
+  missing_in_letta: string[];
+  /** Ids that Letta has and no usable version knows; at most 20. The reconciler removes those that are Graphyn's. */
+  unknown_here: string[];
+}
+
+interface LettaHealthResponse {
+  /** `ok`: reachable, and both sides agree. `degraded`: reachable, but they do not. `unavailable`: not reachable. */
+  status: "ok" | "degraded" | "unavailable";
+  /** What is wrong and what to do about it; null when nothing is. */
+  problem: string | null;
+  server: {
+    status: "ok" | "unavailable";
+    version: string | null;
+    latency_ms: number | null;
+    servers: LettaServerHealth[];
+  };
+  pool: {
+    streams: number;
+    streams_max: number;
+    calls: number;
+    calls_max: number;
+    waiting: number;
+    waiting_max: number;
+  };
+  /** Null while Letta cannot be asked. */
+  organization: OrganizationHealth | null;
+}
+
+const LISTED_MAX = 20;
+
+/** How Letta is, and whether the caller's organization has there what it has here. Answers 200 also when Letta is away. */
+export const lettaHealth = api(
+  { expose: true, auth: true, method: "GET", path: "/letta/health" },
+  async (): Promise<LettaHealthResponse> => {
+    const { orgID } = caller();
+    const { status, version, latency_ms, servers, pool } = await letta().health();
+    const server = { status, version, latency_ms, servers };
+    try {
+      if (status !== "ok") throw new LettaError("unavailable");
+      const organization = await compare(orgID);
+      const agree = organization.identity_present && organization.agents_equal;
+      return {
+        status: agree ? "ok" : "degraded",
+        problem: agree ? null : whatIsWrong(organization),
+        server,
+        pool,
+        organization,
+      };
+    } catch (error) {
+      if (!(error instanceof LettaError)) throw error;
+      return { status: "unavailable", problem: error.message, server, pool, organization: null };
+    }
+  },
+);
+
+async function compare(orgId: string): Promise<OrganizationHealth> {
+  const org = await forOrg(orgId);
+  const identity = await org.identity.find();
+  const agents: LettaAgent[] = [];
+  for await (const agent of org.agents.list()) agents.push(agent);
+  const rows = await tenant(
+    orgId,
+    (tx) => tx.queryAll<{ id: string; state: string; letta_id: string | null }>`
+      select id, state, letta_id from agent_versions where org_id = ${orgId}`,
+  );
+  const here = new Set(rows.flatMap((row) => (row.state === "ready" && row.letta_id !== null ? [row.letta_id] : [])));
+  // An agent that is being made at this moment is not a difference.
+  const making = new Set(rows.flatMap((row) => (row.state === "creating" ? [tagOf(row.id)] : [])));
+  const inLetta = new Set(
+    agents.filter((agent) => !agent.tags.some((tag) => making.has(tag))).map((agent) => agent.id),
+  );
+  const missing = [...here].filter((id) => !inLetta.has(id));
+  const unknown = [...inLetta].filter((id) => !here.has(id));
+  return {
+    organization_id: orgId,
+    identifier_key: identifierKey(orgId),
+    identity_present: identity !== null,
+    agents_here: here.size,
+    agents_in_letta: inLetta.size,
+    agents_equal: missing.length === 0 && unknown.length === 0,
+    missing_in_letta: missing.slice(0, LISTED_MAX),
+    unknown_here: unknown.slice(0, LISTED_MAX),
+  };
+}
+
+function whatIsWrong(organization: OrganizationHealth): string {
+  if (!organization.identity_present) {
+    return "Letta does not have the organization's identity: its database was replaced, or the identity was deleted there.";
+  }
+  if (organization.missing_in_letta.length > 0) {
+    return "Agents were deleted in Letta: make a new version of each, with POST /agents and its agent_id.";
+  }
+  return "Letta has agents that Graphyn does not know: the reconciler removes what Graphyn left half made, within minutes.";
+}
