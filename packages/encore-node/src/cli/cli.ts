@@ -69,8 +69,8 @@ async function run(argv: string[]): Promise<void> {
     case "dev":
       return (await import("./dev.js")).dev(options);
     case "openapi": {
-      const [{ check }, { buildOpenApi }] = await Promise.all([import("../gen/build.js"), import("../gen/openapi.js")]);
-      const text = `${JSON.stringify(buildOpenApi(check(root)), null, 2)}\n`;
+      const { check, openApiText } = await import("../gen/build.js");
+      const text = openApiText(root, check(root));
       if (values.out) writeFileSync(values.out, text);
       else process.stdout.write(text);
       return;

@@ -3,7 +3,7 @@ import { formatProblem, type ParseResult, parseApp } from "../parse/index.js";
 import { BundleError, bundle } from "./bundle.js";
 import { generateCode } from "./codegen.js";
 import { fingerprint } from "./fresh.js";
-import { buildOpenApi } from "./openapi.js";
+import { buildOpenApi, DocError, documentInfo } from "./openapi/index.js";
 import { writeGenerated, writeIfChanged } from "./write.js";
 
 /** The app does not keep Encore's rules, or does not bundle: the message holds one line for each problem. */
@@ -29,7 +29,16 @@ export async function buildApp(root: string, out: string): Promise<void> {
     throw error instanceof BundleError ? new BuildError(error.message) : error;
   }
   writeIfChanged(path.join(out, "meta.json"), `${JSON.stringify(meta, null, 2)}\n`);
-  writeIfChanged(path.join(out, "openapi.json"), `${JSON.stringify(buildOpenApi(meta), null, 2)}\n`);
+  writeIfChanged(path.join(out, "openapi.json"), openApiText(root, meta));
   // Last, so that a build that was cut off is made again.
   writeIfChanged(path.join(out, "stamp"), stamp);
+}
+
+/** The OpenAPI document as it is written to files. */
+export function openApiText(root: string, meta: ParseResult["meta"]): string {
+  try {
+    return `${JSON.stringify(buildOpenApi(meta, documentInfo(root, meta)), null, 2)}\n`;
+  } catch (error) {
+    throw error instanceof DocError ? new BuildError(error.message) : error;
+  }
 }
