@@ -3,10 +3,15 @@ import type { LettaOrg } from "../lib/letta-client";
 
 const LISTED_MAX = 50;
 
+/** Letta lists its own hosted models always, whether or not its host can reach them. They are taken only when they are named. */
+const HOSTED = /^letta\//;
+
+const EMBEDDING_DEFAULT = "openai/text-embedding-3-small";
+
 /** The model asked for, checked against what Letta offers; else GRAPHYN_MODEL, else the first that Letta offers. */
 export async function chooseModel(org: LettaOrg, asked: string | undefined): Promise<string> {
   const offered = (await org.models.list()).map((model) => model.handle);
-  const wanted = asked ?? (process.env.GRAPHYN_MODEL || offered[0]);
+  const wanted = asked ?? (process.env.GRAPHYN_MODEL || offered.find((handle) => !HOSTED.test(handle)));
   if (wanted !== undefined && offered.includes(wanted)) return wanted;
   throw invalid(
     "unknown_model",
@@ -18,9 +23,9 @@ export async function chooseModel(org: LettaOrg, asked: string | undefined): Pro
   );
 }
 
-/** GRAPHYN_EMBEDDING_MODEL, or the first that Letta offers; null when there is none. */
+/** GRAPHYN_EMBEDDING_MODEL or the common small one, else the first that Letta offers; null when there is none. */
 export async function chooseEmbedding(org: LettaOrg): Promise<string | null> {
   const offered = await org.models.embeddings();
-  const wanted = process.env.GRAPHYN_EMBEDDING_MODEL;
-  return wanted && offered.includes(wanted) ? wanted : (offered[0] ?? null);
+  const wanted = process.env.GRAPHYN_EMBEDDING_MODEL || EMBEDDING_DEFAULT;
+  return offered.includes(wanted) ? wanted : (offered.find((handle) => !HOSTED.test(handle)) ?? null);
 }

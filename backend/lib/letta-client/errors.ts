@@ -118,7 +118,7 @@ export function fromModelError(type: string, detail: string | null, status?: num
     case "max_tokens_exceeded":
       return new LettaError("context_too_long", more);
     case "llm_bad_request":
-      return new LettaError(detail !== null && REFUSED.test(detail) ? "content_refused" : "model_failed", more);
+    case "internal_error": // "An unknown error occurred with the LLM streaming request": the model's connection broke, or sent garbage
     case "llm_error":
     case "llm_api_error":
     case "llm_empty_response":

@@ -34,6 +34,16 @@ export function identifierKey(orgId: string): string {
   return `org_${orgId}`;
 }
 
+/** Letta takes letters, digits, spaces, hyphens, underscores and apostrophes in an agent's name, and answers 500 to anything else. */
+function plainName(name: string): string {
+  const plain = name
+    .normalize("NFC")
+    .replace(/[^\p{L}\p{N}' _-]/gu, " ")
+    .replace(/ +/g, " ")
+    .trim();
+  return plain === "" ? "agent" : plain;
+}
+
 /** Letta for one organization. Agents and blocks get its identity, and one without it is `not_found`, whatever its id. */
 export interface LettaOrg {
   readonly orgId: string;
@@ -117,7 +127,7 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
             client.agents.create(
               {
                 agent_type: "letta_v1_agent",
-                name: agent.name,
+                name: plainName(agent.name),
                 system: agent.system,
                 model: agent.model,
                 embedding: agent.embedding ?? null,
