@@ -30,11 +30,14 @@ export function chooseTool(request: ChatRequest, said: string): WantedCall | nul
   return toolChoice === "required" && first !== undefined ? { name: first.name, arguments: null } : null;
 }
 
-/** Arguments for the required parameters of a tool: what was said for a text, the first choice of an enum, else the empty value. */
+/** Arguments for the required parameters of a tool, and for one that takes a text: what was said for a text, the first choice of an enum, else the empty value. */
 export function argumentsFor(tool: OfferedTool, said: string, system: string): string {
   const { properties, required } = tool.parameters;
   if (!isObject(properties)) return "{}";
   const names = Array.isArray(required) ? required.filter((name): name is string => typeof name === "string") : [];
+  // Letta's conversation_search requires nothing, but a search without a query finds nothing.
+  const text = Object.keys(properties).find((name) => TEXT_PARAMETERS.has(name));
+  if (text !== undefined && !names.some((name) => TEXT_PARAMETERS.has(name))) names.unshift(text);
   return JSON.stringify(
     Object.fromEntries(names.map((name) => [name, valueFor(name, propertyOf(properties, name), said, system)])),
   );

@@ -12,7 +12,7 @@ const TOOLS = [
   tool(
     "conversation_search",
     { query: { type: "string" }, limit: { anyOf: [{ type: "integer" }, { type: "null" }] } },
-    ["query", "limit"],
+    ["limit"],
   ),
   tool(
     "memory_insert",
