@@ -17,7 +17,7 @@ describe("citations", () => {
   });
 
   it("finds ids in titles of tables and in template titles", () => {
-    const source = 'it.each([1])("case %s (THR-1)", () => {});\nit(`case ${1} (SSE-2)`, () => {});';
+    const source = `it.each([1])("case %s (THR-1)", () => {});\nit(\`case \${1} (SSE-2)\`, () => {});`;
     expect(cited(source).map(({ id }) => id)).toEqual(["THR-1", "SSE-2"]);
   });
 
