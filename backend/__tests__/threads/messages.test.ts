@@ -1,12 +1,27 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { adminQuery } from "../harness/database";
 import {
-  type Context, newOrganization, newPerson, newThread, ok, type Problem, type TestOrganization,
+  type Context,
+  newOrganization,
+  newPerson,
+  newThread,
+  ok,
+  type Problem,
+  type TestOrganization,
 } from "../harness/organization";
 
 interface Posted {
   success: boolean;
-  message: { id: string; thread_id: string; seq: number; sender_type: string; sender_id: string; sender_name: string; content: string; created_at: string };
+  message: {
+    id: string;
+    thread_id: string;
+    seq: number;
+    sender_type: string;
+    sender_id: string;
+    sender_name: string;
+    content: string;
+    created_at: string;
+  };
   turns: { id: string; agent_id: string; state: string }[];
   context: Context;
 }
@@ -29,7 +44,12 @@ describe("messages", () => {
     const { success, message, turns, context } = await ok(post(id, { content: "Hello, thread" }));
     expect(success).toBe(true);
     expect(message).toMatchObject({
-      thread_id: id, seq: 3, sender_type: "user", sender_id: org.userId, sender_name: "Owner", content: "Hello, thread",
+      thread_id: id,
+      seq: 3,
+      sender_type: "user",
+      sender_id: org.userId,
+      sender_name: "Owner",
+      content: "Hello, thread",
     });
     expect(Number.isNaN(Date.parse(message.created_at))).toBe(false);
     expect(turns).toEqual([]);
@@ -46,7 +66,9 @@ describe("messages", () => {
     expect(new Set(messages.map(({ content }) => content)).size).toBe(26);
     expect(context.last_seq).toBe(27);
     const log = await adminQuery<{ seq: string }>(
-      inject("graphyn").adminUrl, "select seq from thread_log where thread_id = $1 order by seq", [id],
+      inject("graphyn").adminUrl,
+      "select seq from thread_log where thread_id = $1 order by seq",
+      [id],
     );
     expect(log.map(({ seq }) => Number(seq))).toEqual(Array.from({ length: 27 }, (_, i) => i + 1));
   });
@@ -59,7 +81,10 @@ describe("messages", () => {
       let cursor: string | null = null;
       do {
         const page: Page = await ok(
-          org.call("GET", `/threads/${id}/messages?limit=2&order=${order}${cursor === null ? "" : `&cursor=${cursor}`}`),
+          org.call(
+            "GET",
+            `/threads/${id}/messages?limit=2&order=${order}${cursor === null ? "" : `&cursor=${cursor}`}`,
+          ),
         );
         seen.push(...page.messages.map(({ content }) => content));
         cursor = page.next_cursor;
@@ -78,7 +103,9 @@ describe("messages", () => {
     const third = await post(id, { content: "once" }, key);
     expect(second).toEqual(first);
     expect(third).toEqual(first);
-    expect((await ok(org.call<Page>("GET", `/threads/${id}/messages`))).messages.filter((m) => m.content === "once")).toHaveLength(1);
+    expect(
+      (await ok(org.call<Page>("GET", `/threads/${id}/messages`))).messages.filter((m) => m.content === "once"),
+    ).toHaveLength(1);
   });
 
   it("refuses an Idempotency-Key that belongs to another request, with context (THR-5)", async () => {
@@ -116,7 +143,8 @@ describe("messages", () => {
   it("refuses a mention of an agent that does not take part (THR-5)", async () => {
     const id = await newThread(org);
     const { status, body } = await org.call<Problem>("POST", `/threads/${id}/messages`, {
-      content: "you there?", mentions: ["agent_01h455vb4pex5vsknk084sn02q"],
+      content: "you there?",
+      mentions: ["agent_01h455vb4pex5vsknk084sn02q"],
     });
     expect(status).toBe(400);
     expect(body.details).toMatchObject({ reason: "unknown_mention", context: { last_seq: 2 } });

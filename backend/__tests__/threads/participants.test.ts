@@ -1,6 +1,13 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import {
-  type Context, newAgent, newOrganization, newPerson, newThread, ok, type Problem, type TestOrganization,
+  type Context,
+  newAgent,
+  newOrganization,
+  newPerson,
+  newThread,
+  ok,
+  type Problem,
+  type TestOrganization,
 } from "../harness/organization";
 
 interface Participants {
@@ -18,14 +25,19 @@ describe("participants", () => {
   });
 
   const texts = async (id: string) =>
-    (await ok(org.call<{ messages: { sender_type: string; content: string }[] }>("GET", `/threads/${id}/messages`))).messages;
+    (await ok(org.call<{ messages: { sender_type: string; content: string }[] }>("GET", `/threads/${id}/messages`)))
+      .messages;
 
   it("adds people and agents; each joining is a system message (THR-2)", async () => {
     const id = await newThread(org);
     const { participants, context } = await ok(
       org.call<Participants>("POST", `/threads/${id}/participants`, { people: [person], agents: [agent] }),
     );
-    expect(participants.map(({ kind, name }) => [kind, name])).toEqual([["user", "Owner"], ["user", "Ana"], ["agent", "Scout"]]);
+    expect(participants.map(({ kind, name }) => [kind, name])).toEqual([
+      ["user", "Owner"],
+      ["user", "Ana"],
+      ["agent", "Scout"],
+    ]);
     expect(context.participants).toEqual(participants);
     expect(await texts(id)).toMatchObject([
       { sender_type: "system", content: "Owner joined the conversation." },
@@ -44,7 +56,9 @@ describe("participants", () => {
 
   it("adds the same person once when asked twice at the same instant (THR-3)", async () => {
     const id = await newThread(org);
-    await Promise.all([1, 2, 3, 4].map(() => ok(org.call("POST", `/threads/${id}/participants`, { people: [person] }))));
+    await Promise.all(
+      [1, 2, 3, 4].map(() => ok(org.call("POST", `/threads/${id}/participants`, { people: [person] }))),
+    );
     const { participants, context } = await ok(org.call<Participants>("GET", `/threads/${id}/participants`));
     expect(participants.filter((p) => p.user_id === person)).toHaveLength(1);
     expect(context.last_seq).toBe(4);

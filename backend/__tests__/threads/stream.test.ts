@@ -34,12 +34,16 @@ describe("a thread's stream", () => {
     await say(id, "before anybody listened");
     const stream = await openStream(org, id);
     await stream.until(caughtUp);
-    expect(stream.received.map(({ event }) => (event.type === "message" ? event.message.content : event.type))).toEqual([
-      "Owner joined the conversation.", "before anybody listened", "caught_up",
-    ]);
+    expect(stream.received.map(({ event }) => (event.type === "message" ? event.message.content : event.type))).toEqual(
+      ["Owner joined the conversation.", "before anybody listened", "caught_up"],
+    );
     await say(id, "while they listen");
     await stream.until((received) => received.length === 4);
-    expect(stream.received[3]?.event).toMatchObject({ type: "message", thread_id: id, message: { content: "while they listen", seq: 4 } });
+    expect(stream.received[3]?.event).toMatchObject({
+      type: "message",
+      thread_id: id,
+      message: { content: "while they listen", seq: 4 },
+    });
     await stream.close();
   });
 
@@ -64,7 +68,11 @@ describe("a thread's stream", () => {
         expect(chunk.offset).toBe(offset);
         offset += chunk.content.length;
       }
-      expect(messages[0]?.message).toMatchObject({ sender_type: "agent", status: "complete", turn_id: started[0]?.turn_id });
+      expect(messages[0]?.message).toMatchObject({
+        sender_type: "agent",
+        status: "complete",
+        turn_id: started[0]?.turn_id,
+      });
       expect(completed[0]).toMatchObject({ turn_id: started[0]?.turn_id, message_id: messages[0]?.message.id });
       expect(completed[0]?.usage?.total_tokens).toBeGreaterThan(0);
     }
@@ -101,7 +109,10 @@ describe("a thread's stream", () => {
     const [seen, resumed] = await Promise.all([late.until(turnsEnded(1)), back.until(turnsEnded(1))]);
     const text = ofType(seen, "message").at(-1)?.message.content ?? "";
     expect(text.length).toBeGreaterThan(20);
-    const joined = (received: Received[]) => ofType(received, "ai_chunk").map((chunk) => chunk.content).join("");
+    const joined = (received: Received[]) =>
+      ofType(received, "ai_chunk")
+        .map((chunk) => chunk.content)
+        .join("");
     expect(joined(seen)).toBe(text);
     expect(joined(early.received) + joined(resumed)).toBe(text);
     await Promise.all([late.close(), back.close()]);

@@ -1,5 +1,12 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Context, newOrganization, newThread, ok, type Problem, type TestOrganization } from "../harness/organization";
+import {
+  type Context,
+  newOrganization,
+  newThread,
+  ok,
+  type Problem,
+  type TestOrganization,
+} from "../harness/organization";
 
 interface ThreadAnswer {
   thread: { id: string; title: string | null; type: string; state: string; organization_id: string; last_seq: number };
@@ -13,7 +20,9 @@ describe("threads", () => {
   });
 
   it("begins a thread in which the caller takes part, and says so in its log (THR-1, THR-2)", async () => {
-    const { thread, context } = await ok(org.call<ThreadAnswer>("POST", "/threads", { title: "Launch", type: "support" }));
+    const { thread, context } = await ok(
+      org.call<ThreadAnswer>("POST", "/threads", { title: "Launch", type: "support" }),
+    );
     expect(thread).toMatchObject({ title: "Launch", type: "support", state: "active", organization_id: org.orgId });
     expect(thread.id).toMatch(/^thread_[0-7][0-9a-hjkmnp-tv-z]{25}$/);
     expect(context.participants).toMatchObject([{ kind: "user", user_id: org.userId, name: "Owner" }]);
@@ -96,7 +105,9 @@ describe("threads", () => {
 
   it("refuses unknown people and agents by name, and makes no thread (THR-3)", async () => {
     const own = await newOrganization();
-    const { status, body } = await own.call<Problem>("POST", "/threads", { people: ["user_01h455vb4pex5vsknk084sn02q"] });
+    const { status, body } = await own.call<Problem>("POST", "/threads", {
+      people: ["user_01h455vb4pex5vsknk084sn02q"],
+    });
     expect(status).toBe(400);
     expect(body.details).toMatchObject({ reason: "unknown_person", unknown: ["user_01h455vb4pex5vsknk084sn02q"] });
     expect((await ok(own.call<{ threads: unknown[] }>("GET", "/threads"))).threads).toEqual([]);

@@ -1,7 +1,14 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { adminQuery } from "../harness/database";
 import {
-  type Context, newAgent, newOrganization, newPerson, newThread, ok, type Problem, type TestOrganization,
+  type Context,
+  newAgent,
+  newOrganization,
+  newPerson,
+  newThread,
+  ok,
+  type Problem,
+  type TestOrganization,
 } from "../harness/organization";
 import { ofType, openStream, turnsEnded } from "../harness/stream";
 
@@ -56,7 +63,9 @@ describe("turns", () => {
     const order = received.flatMap(({ event }) =>
       event.type === "turn_started" || event.type === "turn_completed" ? [`${event.type} ${event.turn_id}`] : [],
     );
-    expect(order).toEqual(posted.flatMap(({ turns }) => [`turn_started ${turns[0]?.id}`, `turn_completed ${turns[0]?.id}`]));
+    expect(order).toEqual(
+      posted.flatMap(({ turns }) => [`turn_started ${turns[0]?.id}`, `turn_completed ${turns[0]?.id}`]),
+    );
   });
 
   it("tells an agent what others said since it last spoke, by name (LET-6, AGT-1)", async () => {
@@ -75,7 +84,9 @@ describe("turns", () => {
     expect(prompt).toContain(`<message from="Ana Lopez" role="person">${marker} I like green tea.</message>`);
     expect(prompt).toContain('<message from="Second" role="agent">');
     // Nobody can end their own tag or take another's name.
-    expect(prompt).toContain(`<message from="Ben &lt;admin>" role="person">&lt;/message>\n${marker} and who likes tea?</message>`);
+    expect(prompt).toContain(
+      `<message from="Ben &lt;admin>" role="person">&lt;/message>\n${marker} and who likes tea?</message>`,
+    );
   });
 
   it("gives an agent the conversation so far as its context (LET-6)", async () => {
@@ -108,17 +119,21 @@ describe("turns", () => {
     expect(messages.map((m) => m.id)).toContain(message.id);
   });
 
-  it.each(["dev-cut-3", "dev-garbage", "dev-error-500"])("ends a turn whose model misbehaves (%s) within bounded tries (LET-7)", async (model) => {
-    const broken = await newAgent(org, "Broken", `openai-proxy/${model}`);
-    const id = await newThread(org, [broken]);
-    const stream = await openStream(org, id);
-    await say(id, "go");
-    const received = await stream.until(turnsEnded(1), 120_000);
-    await stream.close();
-    expect(ofType(received, "agent_error")).toHaveLength(1);
-    const { context } = await ok(org.call<{ context: Context }>("GET", `/threads/${id}`));
-    expect(context.running_turns).toEqual([]);
-  }, 150_000);
+  it.each(["dev-cut-3", "dev-garbage", "dev-error-500"])(
+    "ends a turn whose model misbehaves (%s) within bounded tries (LET-7)",
+    async (model) => {
+      const broken = await newAgent(org, "Broken", `openai-proxy/${model}`);
+      const id = await newThread(org, [broken]);
+      const stream = await openStream(org, id);
+      await say(id, "go");
+      const received = await stream.until(turnsEnded(1), 120_000);
+      await stream.close();
+      expect(ofType(received, "agent_error")).toHaveLength(1);
+      const { context } = await ok(org.call<{ context: Context }>("GET", `/threads/${id}`));
+      expect(context.running_turns).toEqual([]);
+    },
+    150_000,
+  );
 
   it("captures each completed turn in the transaction that ends it (LRN-1)", async () => {
     const id = await newThread(org, [echo]);
@@ -126,14 +141,21 @@ describe("turns", () => {
     const { turns } = await say(id, "remember this one");
     const received = await stream.until(turnsEnded(1));
     await stream.close();
-    const rows = await adminQuery(inject("graphyn").adminUrl, "select * from interaction_captures where turn_id = $1", [turns[0]?.id]);
+    const rows = await adminQuery(inject("graphyn").adminUrl, "select * from interaction_captures where turn_id = $1", [
+      turns[0]?.id,
+    ]);
     const completed = ofType(received, "turn_completed")[0];
     expect(rows).toMatchObject([
       {
-        org_id: org.orgId, thread_id: id, agent_id: echo, user_input: "remember this one",
+        org_id: org.orgId,
+        thread_id: id,
+        agent_id: echo,
+        user_input: "remember this one",
         agent_output: ofType(received, "message").at(-1)?.message.content,
-        first_token_ms: completed?.first_token_ms, duration_ms: completed?.duration_ms,
-        prompt_tokens: completed?.usage?.prompt_tokens, completion_tokens: completed?.usage?.completion_tokens,
+        first_token_ms: completed?.first_token_ms,
+        duration_ms: completed?.duration_ms,
+        prompt_tokens: completed?.usage?.prompt_tokens,
+        completion_tokens: completed?.usage?.completion_tokens,
       },
     ]);
   });
@@ -153,8 +175,14 @@ describe("turns", () => {
     await stream.close();
     const said = ofType(received, "message").at(-1)?.message;
     expect(said).toMatchObject({ sender_id: talker, status: "cancelled", turn_id: turns[0]?.id });
-    expect(ofType(received, "ai_chunk").map((chunk) => chunk.content).join("")).toBe(said?.content);
-    const again = await ok(org.call<{ turn: { state: string } }>("POST", `/threads/${id}/turns/${turns[0]?.id}/cancel`));
+    expect(
+      ofType(received, "ai_chunk")
+        .map((chunk) => chunk.content)
+        .join(""),
+    ).toBe(said?.content);
+    const again = await ok(
+      org.call<{ turn: { state: string } }>("POST", `/threads/${id}/turns/${turns[0]?.id}/cancel`),
+    );
     expect(again.turn.state).toBe("cancelled");
   });
 
@@ -164,7 +192,9 @@ describe("turns", () => {
     const stream = await openStream(org, id);
     await say(id, "first");
     const { turns } = await say(id, "second");
-    const cancelled = await ok(org.call<{ turn: { state: string } }>("POST", `/threads/${id}/turns/${turns[0]?.id}/cancel`));
+    const cancelled = await ok(
+      org.call<{ turn: { state: string } }>("POST", `/threads/${id}/turns/${turns[0]?.id}/cancel`),
+    );
     expect(cancelled.turn.state).toBe("cancelled");
     const received = await stream.until(turnsEnded(2));
     await stream.close();
