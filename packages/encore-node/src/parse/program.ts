@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import path from "node:path";
 import ts from "typescript";
 
@@ -28,7 +29,7 @@ export function createProgram(root: string, files: string[], packages: boolean):
     allowJs: false,
     types: packages ? ["node"] : [],
   };
-  const host = ts.createCompilerHost(options);
+  const host = cachingHost(options);
   const cache = ts.createModuleResolutionCache(root, (name) => name, options);
   host.resolveModuleNameLiterals = (literals, containingFile, redirected) =>
     literals.map(({ text }) =>
@@ -39,6 +40,24 @@ export function createProgram(root: string, files: string[], packages: boolean):
   const program = ts.createProgram({ rootNames: files, options, host });
   const sources = files.map((file) => program.getSourceFile(file)).filter((file) => file !== undefined);
   return { program, checker: program.getTypeChecker(), sources };
+}
+
+/** Parsed files by name, for as long as the process lives: `dev` parses again and again, and most files stay as they are. */
+const parsedFiles = new Map<string, { version: string; file: ts.SourceFile }>();
+
+function cachingHost(options: ts.CompilerOptions): ts.CompilerHost {
+  const host = ts.createCompilerHost(options);
+  const read = host.getSourceFile.bind(host);
+  host.getSourceFile = (name, languageOptions, ...rest) => {
+    const stat = statSync(name, { throwIfNoEntry: false });
+    const version = `${stat?.size} ${stat?.mtimeMs}`;
+    const known = parsedFiles.get(name);
+    if (known?.version === version) return known.file;
+    const file = read(name, languageOptions, ...rest);
+    if (file) parsedFiles.set(name, { version, file });
+    return file;
+  };
+  return host;
 }
 
 /** Path aliases are the app's own to say; everything else of its tsconfig does not change what its types mean. */

@@ -11,6 +11,9 @@ const UNIVERSE = new Set([
   ...["Date", "Array"],
 ]);
 
+const NO_TEMPLATES = "Template literal types are not supported in Encore's schemas; use string.";
+const NO_UNDEFINED = '"undefined" is only possible as a field\'s own type; write null or make the field optional.';
+
 /** A property with its type freed from `undefined`, and the node it was written as where that node means the same type. */
 export interface Property {
   name: string;
@@ -106,7 +109,10 @@ export class SchemaBuilder {
     if (type.isUnion()) return this.union(type.types, node, at);
     if (type.isIntersection()) return this.intersection(type, node, at);
     if (flags & ts.TypeFlags.Object) return this.object(type as ts.ObjectType, node, at);
-    return this.unsupported(type, at, "is not supported in Encore's schemas");
+    if (flags & ts.TypeFlags.TemplateLiteral) this.problems.at(at, NO_TEMPLATES);
+    else if (flags & ts.TypeFlags.Undefined) this.problems.at(at, NO_UNDEFINED);
+    else return this.unsupported(type, at, "is not supported in Encore's schemas");
+    return { kind: "any" };
   }
 
   private any(type: ts.Type, at: ts.Node): Schema {
@@ -133,14 +139,7 @@ export class SchemaBuilder {
       for (const part of booleans) rest.delete(part);
       variants.push({ kind: "boolean" });
     }
-    for (const part of rest) {
-      if (part.flags & ts.TypeFlags.Undefined)
-        this.problems.at(
-          at,
-          `"undefined" is only possible as a field's own type; write null or make the field optional.`,
-        );
-      else variants.push(this.of(part, undefined, at));
-    }
+    for (const part of rest) variants.push(this.of(part, undefined, at));
     return mergeVariants(variants);
   }
 
@@ -217,8 +216,7 @@ export class SchemaBuilder {
     this.checkedNodes.add(node);
     const visit = (inner: ts.Node): void => {
       if (ts.isTypeReferenceNode(inner)) this.checkReference(inner.typeName);
-      else if (ts.isTemplateLiteralTypeNode(inner))
-        this.problems.at(inner, "Template literal types are not supported in Encore's schemas; use string.");
+      else if (ts.isTemplateLiteralTypeNode(inner)) this.problems.at(inner, NO_TEMPLATES);
       else if (ts.isImportTypeNode(inner))
         this.problems.at(inner, 'import("…") types are not supported in Encore\'s schemas; import the type by name.');
       ts.forEachChild(inner, visit);
