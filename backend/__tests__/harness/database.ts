@@ -9,6 +9,8 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+const SERVER_ROLES = ["graphyn_tenant", "graphyn_dispatch", "graphyn_flush"];
+
 /** A database of its own, as a user would make one: see docs/self-hosting.md. */
 export async function createDatabase(): Promise<TestDatabase> {
   const server = process.env.TEST_DATABASE_URL;
@@ -18,6 +20,11 @@ export async function createDatabase(): Promise<TestDatabase> {
   await asAdmin(
     server,
     `create role ${name} login createrole password '${password}'`,
+    // The graphyn_* roles belong to the whole server: whoever made them first may grant them, and nobody else who is no superuser.
+    ...SERVER_ROLES.flatMap((role) => [
+      `do $$ begin create role ${role} nologin; exception when duplicate_object then null; end $$`,
+      `grant ${role} to ${name} with admin true, inherit false, set true`,
+    ]),
     `create database ${name} owner ${name}`,
   );
   const adminUrl = at(server, name);
