@@ -16,12 +16,31 @@ export function problem(code: ErrCode, reason: string, message: string, hint: st
   return new APIError(code, message).withDetails({ reason, hint, ...more });
 }
 
-/** The same error, with the conversation it happened in. An error that has a context already keeps it. */
-export function inContext(error: unknown, context: object | null): unknown {
-  if (!(error instanceof APIError)) return error;
-  const details = (error.details ?? {}) as Record<string, unknown>;
-  if ("context" in details) return error;
-  return new APIError(error.code, error.message).withDetails({ ...details, context });
+export function hasContext(error: unknown): boolean {
+  return (
+    error instanceof APIError &&
+    typeof error.details === "object" &&
+    error.details !== null &&
+    "context" in error.details
+  );
+}
+
+/**
+ * The same error, with the conversation it happened in. What was not thrown on purpose becomes an internal error, whose cause the log
+ * has and the answer has not.
+ */
+export function inContext(error: unknown, context: object | null): APIError {
+  if (error instanceof APIError)
+    return new APIError(error.code, error.message).withDetails({ ...error.details, context });
+  return new APIError(
+    ErrCode.Internal,
+    "unexpected error",
+    error instanceof Error ? error : new Error(String(error)),
+  ).withDetails({
+    reason: "internal",
+    hint: "Try again in a moment. If it stays, the server's log knows more.",
+    context,
+  });
 }
 
 export type Noun = "thread" | "agent" | "agent version" | "turn" | "participant" | "person" | "API key";

@@ -1,5 +1,5 @@
 import { type Tx, tenant } from "../db/tenant";
-import { inContext, notFound } from "../lib/errors";
+import { hasContext, inContext, notFound } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { readThread, type ThreadContext } from "./thread-context";
 
@@ -12,6 +12,7 @@ export async function inThread<T>(orgId: string, threadId: string, work: (tx: Tx
   try {
     return await tenant(orgId, work);
   } catch (error) {
+    if (hasContext(error)) throw error;
     throw inContext(error, await contextAfterError(orgId, threadId));
   }
 }

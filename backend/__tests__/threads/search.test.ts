@@ -1,3 +1,4 @@
+import pg from "pg";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { adminQuery } from "../harness/database";
 import { newOrganization, newThread, ok, type TestOrganization } from "../harness/organization";
@@ -74,11 +75,40 @@ describe("search", () => {
     }
   });
 
-  it("uses the full-text index and the organization's own rows (DAT-1)", async () => {
-    const plan = await adminQuery<{ "QUERY PLAN": string }>(
-      inject("graphyn").adminUrl,
-      `explain select id from messages where search @@ (quote_literal('${org.orgId}')::tsquery && websearch_to_tsquery('simple', 'tea')) and org_id = '${org.orgId}'`,
+  it("asks the full-text index for the organization's own rows (DAT-1)", async () => {
+    const plan = await explain(`
+      select id from messages
+      where search @@ (quote_literal('${org.orgId}')::tsquery && websearch_to_tsquery('simple', 'tea')) and org_id = '${org.orgId}'`);
+    expect(plan).toContain("messages_search");
+    expect(plan).not.toContain("Seq Scan");
+  });
+
+  it("reads a page of a thread by its primary key (DAT-1)", async () => {
+    const plan = await explain(
+      `select id from messages where org_id = '${org.orgId}' and thread_id = '${thread}' and seq > 10 order by seq limit 50`,
     );
-    expect(plan.map((row) => row["QUERY PLAN"]).join("\n")).not.toContain("Seq Scan");
+    expect(plan).toContain("messages_pkey");
+    expect(plan).not.toContain("Sort");
+  });
+
+  it("asks the HNSW index for the nearest (DAT-1)", async () => {
+    const vector = `[${Array.from({ length: 1536 }, () => 0.1).join(",")}]`;
+    const plan = await explain(
+      `select message_id from message_embeddings order by embedding <=> '${vector}'::vector limit 10`,
+    );
+    expect(plan).toContain("message_embeddings_hnsw");
   });
 });
+
+/** How the query would be run on a table too large to be read whole. */
+async function explain(sql: string): Promise<string> {
+  const client = new pg.Client({ connectionString: inject("graphyn").adminUrl });
+  await client.connect();
+  try {
+    await client.query("set enable_seqscan = off");
+    const { rows } = await client.query<{ "QUERY PLAN": string }>(`explain ${sql}`);
+    return rows.map((row) => row["QUERY PLAN"]).join("\n");
+  } finally {
+    await client.end();
+  }
+}
