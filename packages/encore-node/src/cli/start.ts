@@ -28,7 +28,7 @@ export function startEnvironment(options: StartOptions): Record<string, string> 
   const environment: Record<string, string> = {
     ENCORE_RUNTIME_LIB: path.join(import.meta.dirname, "runtime.cjs"),
     ENCORE_NODE_META: path.join(options.out, "meta.json"),
-    ENCORE_NODE_ROOT: options.root,
+    ENCORE_NODE_APP_ROOT: options.root,
   };
   if (options.port !== undefined) environment.ENCORE_NODE_PORT = options.port;
   if (options.host !== undefined) environment.ENCORE_NODE_HOST = options.host;

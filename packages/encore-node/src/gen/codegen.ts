@@ -85,11 +85,11 @@ function clientCode(service: ServiceMeta, endpoints: EndpointMeta[]): string {
     const parameters = endpoint.request ? "params, opts" : "opts";
     const data = endpoint.request ? "params" : "undefined";
     return `export async function ${endpoint.name}(${parameters}) {
-  return ${call}(${target}, ${data}, opts);
+  return encore.${call}(${target}, ${data}, opts);
 }
 `;
   });
-  return `${HEADER}import { apiCall, streamIn, streamInOut, streamOut } from "encore.dev/internal/codegen/api";
+  return `${HEADER}import * as encore from "encore.dev/internal/codegen/api";
 
 ${functions.join("\n")}
 export class Client {
@@ -114,15 +114,7 @@ type ${endpoint.name}_Type = ${CLIENT_TYPES[endpoint.kind]}<typeof ${handler}>;
 export declare const ${endpoint.name}: ${endpoint.name}_Type;
 `;
   });
-  return `${HEADER}import type {
-  CallOpts,
-  StreamIn,
-  StreamInHandlerFn,
-  StreamInOut,
-  StreamInOutHandlerFn,
-  StreamOutHandlerFn,
-  StreamOutWithResponse,
-} from "encore.dev/api";
+  return `${HEADER}import type { CallOpts, StreamIn, StreamInOut, StreamOutWithResponse } from "encore.dev/api";
 
 type Call<T> = T extends (...args: infer P) => infer R ? (...args: [...P, opts?: CallOpts]) => R : never;
 type Open<T, S> = T extends (...args: infer P) => unknown
@@ -130,9 +122,13 @@ type Open<T, S> = T extends (...args: infer P) => unknown
     ? (data: H, opts?: CallOpts) => Promise<S>
     : (opts?: CallOpts) => Promise<S>
   : never;
-type CallInOut<T> = T extends StreamInOutHandlerFn<infer _H, infer In, infer Out> ? Open<T, StreamInOut<Out, In>> : never;
-type CallIn<T> = T extends StreamInHandlerFn<infer _H, infer In, infer Out> ? Open<T, StreamOutWithResponse<In, Out>> : never;
-type CallOut<T> = T extends StreamOutHandlerFn<infer _H, infer Out> ? Open<T, StreamIn<Out>> : never;
+type Socket<T> = T extends (...args: infer P) => unknown ? (P extends [...unknown[], infer S] ? S : never) : never;
+type In<T> = Socket<T> extends { recv: () => Promise<infer M> } ? M : never;
+type Out<T> = Socket<T> extends { send: (msg: infer M) => unknown } ? M : never;
+type Result<T> = T extends (...args: never[]) => Promise<infer R> ? R : never;
+type CallInOut<T> = Open<T, StreamInOut<Out<T>, In<T>>>;
+type CallIn<T> = Open<T, StreamOutWithResponse<In<T>, Result<T>>>;
+type CallOut<T> = Open<T, StreamIn<Out<T>>>;
 
 ${declarations.join("\n")}
 export class Client {
@@ -153,38 +149,38 @@ const CLIENT_TYPES: Record<EndpointMeta["kind"], string> = {
 
 /** Imports every endpoint, gateway and service file of the app and hands them to the runtime. */
 function entrypoint(meta: AppMeta): string {
-  const imports: string[] = [];
-  const gateway = meta.gateway;
-  if (gateway) imports.push(`import { ${gateway.name} as gateway } from ${importPath(gateway.source.file, 4)};`);
-  const declared = meta.services.filter((service) => service.source.file.endsWith("encore.service.ts"));
-  for (const service of declared)
-    imports.push(`import ${serviceIdent(service.name)}_service from ${importPath(service.source.file, 4)};`);
-  meta.endpoints.forEach((endpoint, index) => {
-    imports.push(`import { ${endpoint.name} as handler${index} } from ${importPath(endpoint.source.file, 4)};`);
-  });
-  const handlers = meta.endpoints.map((endpoint, index) => {
-    const { service, name, kind, expose, auth, tags } = endpoint;
+  const imported = new Map<string, string[]>();
+  const take = (file: string, name: string, local: string): string => {
+    imported.set(file, [...(imported.get(file) ?? []), name === local ? name : `${name} as ${local}`]);
+    return local;
+  };
+  const gateways = meta.gateway ? [take(meta.gateway.source.file, meta.gateway.name, "gateway")] : [];
+  const middlewares = new Map<string, string>();
+  for (const { name, source } of meta.services)
+    if (source.file.endsWith("encore.service.ts"))
+      middlewares.set(name, `${take(source.file, "default", `${serviceIdent(name)}_service`)}.cfg.middlewares ?? []`);
+  const handlers = meta.endpoints.map((endpoint) => {
+    const { service, name, kind, expose, auth, tags, source } = endpoint;
+    const handler = take(source.file, name, `${serviceIdent(service)}_${name}`);
     const streamingRequest = kind === "streamIn" || kind === "streamInOut";
     const streamingResponse = kind === "streamOut" || kind === "streamInOut";
     const raw = kind === "raw";
     const route = { service, name, raw, streamingRequest, streamingResponse };
     const options = { expose, auth, isRaw: raw, isStream: streamingRequest || streamingResponse, tags };
-    const hasService = declared.some((found) => found.name === service);
-    const middlewares = hasService ? `${serviceIdent(service)}_service.cfg.middlewares ?? []` : "[]";
     return `  {
-    apiRoute: { ...${JSON.stringify(route)}, handler: handler${index} },
+    apiRoute: { ...${JSON.stringify(route)}, handler: ${handler} },
     endpointOptions: ${JSON.stringify(options)},
-    middlewares: ${middlewares},
-  },`;
+    middlewares: ${middlewares.get(service) ?? "[]"},
+  },
+`;
   });
+  const imports = [...imported].map(([file, names]) => `import { ${names.join(", ")} } from ${importPath(file, 4)};\n`);
   return `${HEADER}import { type Handler, registerGateways, registerHandlers, run } from "encore.dev/internal/codegen/appinit";
-${imports.join("\n")}
-
+${imports.join("")}
 const handlers: Handler[] = [
-${handlers.join("\n")}
-];
+${handlers.join("")}];
 
-registerGateways([${gateway ? "gateway" : ""}]);
+registerGateways([${gateways.join("")}]);
 registerHandlers(handlers);
 
 await run(import.meta.url);

@@ -7,9 +7,12 @@ import ts from "typescript";
 export function docOf(node: ts.Node): string {
   const file = node.getSourceFile();
   const text = file.text;
-  const ranges = ts.getLeadingCommentRanges(text, node.getFullStart()) ?? [];
   const kept: string[] = [];
   let below = lineOf(file, node.getStart(file));
+  const ranges = ts.getLeadingCommentRanges(text, node.getFullStart()) ?? [];
+  // A block comment on the declaration's own line counts as trailing what stands before it, as in `{ /** The id. */ id: string }`.
+  for (const range of ts.getTrailingCommentRanges(text, node.getFullStart()) ?? [])
+    if (range.kind === ts.SyntaxKind.MultiLineCommentTrivia && lineOf(file, range.end) === below) ranges.push(range);
   for (const range of ranges.reverse()) {
     if (below - lineOf(file, range.end) > 1) break;
     const block = range.kind === ts.SyntaxKind.MultiLineCommentTrivia;

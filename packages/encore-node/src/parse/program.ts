@@ -47,6 +47,7 @@ const parsedFiles = new Map<string, { version: string; file: ts.SourceFile }>();
 
 function cachingHost(options: ts.CompilerOptions): ts.CompilerHost {
   const host = ts.createCompilerHost(options);
+  host.jsDocParsingMode = ts.JSDocParsingMode.ParseNone;
   const read = host.getSourceFile.bind(host);
   host.getSourceFile = (name, languageOptions, ...rest) => {
     const stat = statSync(name, { throwIfNoEntry: false });

@@ -136,7 +136,7 @@ function text(name: string, rules: Rule | undefined): string {
   const word = /[A-Za-z][a-z]*$/.exec(name)?.[0]?.toLowerCase() ?? "";
   const timed = word === "at" && name !== word ? MOMENT : undefined;
   const first = timed ?? BY_NAME[word] ?? (name || "text");
-  const candidates = [first, ...CANDIDATES, ...repaired(first, rules)];
+  const candidates = [first, ...repaired(first, rules), ...CANDIDATES];
   return candidates.find((candidate) => fits(candidate, rules)) ?? first;
 }
 

@@ -134,12 +134,13 @@ function successes(endpoint: EndpointMeta, doc: DocComment, context: DocumentCon
   if (Object.keys(headers).length > 0) response.headers = headers;
   const bodyFields = fields.filter((field) => field.place.in === "body").map(bodyField);
   if (bodyFields.length > 0) {
-    const whole = endpoint.responseType !== undefined && bodyFields.length === fields.length;
-    const schema = whole
-      ? { $ref: `${SCHEMAS}${endpoint.responseType}` }
+    const { types } = context.meta;
+    const name = bodyFields.length === fields.length ? endpoint.responseType : undefined;
+    const schema = name
+      ? { $ref: `${SCHEMAS}${name}` }
       : context.addSchema(`${capital(endpoint.name)}Response`, objectSchema(bodyFields));
-    const written = exampleTag(endpoint, doc, "response");
-    const example = written ?? exampleOfFields(bodyFields, context.meta.types);
+    const made = name ? exampleOf({ kind: "ref", name }, name, "", types) : exampleOfFields(bodyFields, types);
+    const example = exampleTag(endpoint, doc, "response") ?? made;
     response.content = { "application/json": { schema, example } };
   }
   return { "200": response };
