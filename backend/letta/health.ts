@@ -8,6 +8,10 @@ import { tagOf } from "./tags";
 
 interface LettaServerHealth {
   url: string;
+  /** Null while it does not answer. */
+  version: string | null;
+  /** Milliseconds, of its answer to this report's question. */
+  latency_ms: number | null;
   /** `closed`: requests pass; `open`: none do, it is probed; `half_open`: few do, to see whether it has recovered. */
   breaker: "closed" | "open" | "half_open";
   /** RFC 3339. */
@@ -39,12 +43,7 @@ interface LettaHealthResponse {
   status: "ok" | "degraded" | "unavailable";
   /** What is wrong and what to do about it; null when nothing is. */
   problem: string | null;
-  server: {
-    status: "ok" | "unavailable";
-    version: string | null;
-    latency_ms: number | null;
-    servers: LettaServerHealth[];
-  };
+  server: { status: "ok" | "unavailable"; servers: LettaServerHealth[] };
   pool: {
     streams: number;
     streams_max: number;
@@ -64,8 +63,8 @@ export const lettaHealth = api(
   { expose: true, auth: true, method: "GET", path: "/letta/health" },
   async (): Promise<LettaHealthResponse> => {
     const { orgID } = caller();
-    const { status, version, latency_ms, servers, pool } = await letta().health();
-    const server = { status, version, latency_ms, servers };
+    const { status, servers, pool } = await letta().health();
+    const server = { status, servers };
     try {
       if (status !== "ok") throw new LettaError("unavailable");
       const organization = await compare(orgID);

@@ -70,6 +70,11 @@ export class FairQueue {
       const left = (this.#active.get(orgId) ?? 1) - 1;
       if (left === 0) this.#active.delete(orgId);
       else this.#active.set(orgId, left);
+      const line = this.#waiting.get(orgId);
+      if (line !== undefined) {
+        this.#waiting.delete(orgId); // it has just been served: among equals it is last
+        this.#waiting.set(orgId, line);
+      }
       this.#serveNext();
     };
   }

@@ -24,6 +24,10 @@ export interface Server {
 
 export interface ServerHealth {
   url: string;
+  /** Null while it does not answer. */
+  version: string | null;
+  /** Of its answer to this report's question, ms. */
+  latency_ms: number | null;
   breaker: BreakerState;
   breaker_since: string;
   in_flight: number;
@@ -183,9 +187,13 @@ function neverHeard(error: LettaError): boolean {
   );
 }
 
-export function serverHealth(server: Server): ServerHealth {
+export async function serverHealth(server: Server): Promise<ServerHealth> {
+  const startedAt = performance.now();
+  const answer = await server.client.health({ timeout: PROBE_MS_MAX }).catch(() => null);
   return {
     url: new URL(server.url).origin, // never a password that somebody wrote into the URL
+    version: answer?.version ?? null,
+    latency_ms: answer === null ? null : Math.round((performance.now() - startedAt) * 10) / 10,
     breaker: server.breaker.state,
     breaker_since: server.breaker.since.toISOString(),
     in_flight: server.inFlight,

@@ -27,6 +27,7 @@ export async function* openStream(
   limits: LettaLimits,
 ): AsyncGenerator<LettaEvent, void> {
   const deadlines = startDeadlines(limits, request.signal);
+  let answering = false;
   try {
     const response = await requestStream(server, {
       method: "POST",
@@ -38,9 +39,12 @@ export async function* openStream(
     });
     if (response.statusCode !== 200) throw fromStatus(response.statusCode, await errorBody(response.body));
     deadlines.modelAsked();
+    answering = true;
     yield* readEvents(response.body, deadlines.progress);
-  } catch (error) {
-    throw toLettaError(error, deadlines.signal);
+  } catch (thrown) {
+    const error = toLettaError(thrown, deadlines.signal);
+    const broke = answering && (error.kind === "unavailable" || error.code === "UND_ERR_BODY_TIMEOUT");
+    throw broke ? new LettaError("cut", { code: error.code, cause: thrown }) : error;
   } finally {
     deadlines.stop();
   }

@@ -1,0 +1,113 @@
+import { connect, createServer, type Socket } from "node:net";
+
+/** What happens to bytes on their way from the real server back to the client, or to connections. */
+export type Fault =
+  | { kind: "none" }
+  /** Accepts and says nothing, passes nothing on. */
+  | { kind: "black_hole" }
+  /** Destroys the connection once so many bytes of an answer have passed. */
+  | { kind: "cut"; afterBytes: number }
+  /** Holds every answer back for so long. */
+  | { kind: "delay"; ms: number }
+  /** Overwrites what follows so many bytes of an answer. */
+  | { kind: "garble"; afterBytes: number }
+  /** Resets a connection that has answered before when the next request comes on it: the server's keep-alive timeout lost the race. */
+  | { kind: "stale" }
+  /** Passes the request on and swallows the answer. */
+  | { kind: "swallow" };
+
+/** A TCP proxy in front of a real server, to break what lies between. It injects faults; it answers nothing by itself. */
+export interface TcpProxy {
+  url: string;
+  /** For connections and bytes from now on. */
+  fault: Fault;
+  /** Connections accepted so far. */
+  accepted: number;
+  /** Closes the port and every connection: nobody listens any more. */
+  goDown(): Promise<void>;
+  /** Listens again, on the same port. */
+  comeBack(): Promise<void>;
+  /** Ends idle connections from the server's side, as a keep-alive timeout does. */
+  dropConnections(): void;
+  close(): Promise<void>;
+}
+
+export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
+  const target = new URL(targetUrl);
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    proxy.accepted++;
+    sockets.add(client);
+    const upstream = connect(Number(target.port), target.hostname);
+    sockets.add(upstream);
+    let answered = 0;
+    const end = () => {
+      client.destroy();
+      upstream.destroy();
+      sockets.delete(client);
+      sockets.delete(upstream);
+    };
+    for (const socket of [client, upstream]) socket.on("error", end).on("close", end);
+    client.on("data", (bytes) => {
+      if (proxy.fault.kind === "stale" && answered > 0) {
+        client.resetAndDestroy();
+        return end();
+      }
+      answered = 0; // a new request of a kept connection
+      if (proxy.fault.kind !== "black_hole") upstream.write(bytes);
+    });
+    upstream.on("data", (bytes) => {
+      const { fault } = proxy;
+      const before = answered;
+      answered += bytes.length;
+      switch (fault.kind) {
+        case "none":
+        case "stale":
+          client.write(bytes);
+          break;
+        case "cut":
+          client.write(bytes.subarray(0, Math.max(0, fault.afterBytes - before)));
+          if (answered >= fault.afterBytes) setImmediate(end);
+          break;
+        case "delay":
+          setTimeout(() => client.writable && client.write(bytes), fault.ms);
+          break;
+        case "garble":
+          client.write(
+            bytes.map((byte, i) => (before + i >= fault.afterBytes && byte !== 10 && byte !== 13 ? 0x78 : byte)),
+          );
+          break;
+        case "black_hole":
+        case "swallow":
+          break;
+      }
+    });
+  });
+  const listen = (port: number) =>
+    new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", () => resolve()));
+  await listen(0);
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const { port } = address;
+  const dropConnections = () => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  const goDown = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      dropConnections();
+    });
+  const proxy: TcpProxy = {
+    url: `http://127.0.0.1:${port}`,
+    fault: { kind: "none" },
+    accepted: 0,
+    goDown,
+    comeBack: () => listen(port),
+    dropConnections,
+    close: async () => {
+      if (server.listening) await goDown();
+    },
+  };
+  return proxy;
+}
