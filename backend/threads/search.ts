@@ -59,11 +59,7 @@ export const search = api(
       await tx.exec`select set_config('hnsw.iterative_scan', 'relaxed_order', true)`;
       return tx.queryAll<Row>`
         with words as (
-          select m.id, row_number() over (order by ts_rank_cd(m.search, query) desc, m.id desc) as rank
-          from messages m, websearch_to_tsquery('simple', ${q}) as query
-          where m.org_id = ${orgID} and m.search @@ (quote_literal(${orgID})::tsquery && query)
-            and m.sender_type <> 'system' and (${thread_id ?? null}::text is null or m.thread_id = ${thread_id ?? null})
-          order by rank limit ${CANDIDATES}
+          select id, rank from search_words(websearch_to_tsquery('simple', ${q}), ${thread_id ?? null}::text, ${CANDIDATES}::int)
         ), nearest as (
           select e.message_id as id, e.embedding <=> ${vector}::text::vector as distance
           from message_embeddings e

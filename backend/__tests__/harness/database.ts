@@ -9,7 +9,7 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-const SERVER_ROLES = ["graphyn_tenant", "graphyn_dispatch", "graphyn_flush"];
+const SERVER_ROLES = ["graphyn_tenant", "graphyn_dispatch", "graphyn_flush", "graphyn_search"];
 
 /** A database of its own, as a user would make one: see docs/self-hosting.md. */
 export async function createDatabase(): Promise<TestDatabase> {
@@ -23,7 +23,7 @@ export async function createDatabase(): Promise<TestDatabase> {
     // The graphyn_* roles belong to the whole server: whoever made them first may grant them, and nobody else who is no superuser.
     ...SERVER_ROLES.flatMap((role) => [
       `do $$ begin create role ${role} nologin; exception when duplicate_object then null; end $$`,
-      `grant ${role} to ${name} with admin true, inherit false, set true`,
+      `grant ${role} to ${name} with admin true, inherit false, set false`,
     ]),
     `create database ${name} owner ${name}`,
   );

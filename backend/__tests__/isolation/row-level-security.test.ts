@@ -110,6 +110,7 @@ describe("row-level security", () => {
       await expect(as("graphyn_flush", insert, [org.orgId])).rejects.toThrow(/foreign key/);
       await expect(as("graphyn_flush", "select * from turn_deltas")).rejects.toThrow(/permission denied/);
       await expect(as("graphyn_flush", "select * from messages")).rejects.toThrow(/permission denied/);
+      await expect(as("graphyn_search", "select 1")).rejects.toThrow(/permission denied to set role/);
       await expect(as("graphyn_dispatch", "select * from messages")).rejects.toThrow(/permission denied/);
       await expect(as("graphyn_dispatch", "select error_message from turns")).rejects.toThrow(/permission denied/);
       await expect(as("graphyn_dispatch", "update turns set state = 'failed'")).rejects.toThrow(/permission denied/);
