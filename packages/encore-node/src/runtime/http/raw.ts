@@ -1,0 +1,144 @@
+/**
+ * Raw endpoints: `runtime.ResponseWriter` over Node's ServerResponse (runtimes/js/src/raw_api.rs). The head is kept
+ * until the first byte, so that an error before it can still be an answer. Beyond Encore: when the client leaves, the
+ * application's response and request close.
+ */
+
+import { EventEmitter } from "node:events";
+import type { ServerResponse } from "node:http";
+import type { Writable } from "node:stream";
+import { sniff } from "./sniff.js";
+
+type HeaderInput = string[] | Record<string, string | number | string[]>;
+
+export class ResponseWriter {
+  private status = 200;
+  private headers: string[] = [];
+  private state: "initial" | "streaming" | "done" = "initial";
+  private readonly waiting: Buffer[] = [];
+  private callbacks: (() => void)[] = [];
+  private scheduled = false;
+
+  constructor(
+    private readonly res: ServerResponse,
+    private readonly base: string[],
+  ) {}
+
+  get begun(): boolean {
+    return this.state !== "initial" || this.waiting.length > 0;
+  }
+
+  writeHead(status: number, headers: HeaderInput): void {
+    if (this.state !== "initial") return;
+    if (!Number.isInteger(status) || status < 100 || status > 999) throw new Error("invalid status code");
+    const flat = flatten(headers);
+    for (let i = 0; i < flat.length; i += 2) check(flat[i] as string, flat[i + 1] as string);
+    this.status = status;
+    this.headers = flat;
+  }
+
+  writeBody(buf: Buffer, callback?: () => void): void {
+    this.writeBodyMulti([buf], callback);
+  }
+
+  writeBodyMulti(bufs: Buffer[], callback?: () => void): void {
+    if (this.state === "done" || this.res.destroyed) {
+      if (callback) process.nextTick(callback);
+      return;
+    }
+    if (this.state === "streaming") {
+      for (const buf of bufs.slice(0, -1)) this.res.write(buf);
+      this.res.write(bufs.at(-1) ?? Buffer.alloc(0), () => callback?.());
+      return;
+    }
+    // The callbacks come first: if they end the answer, it was of one piece. Nothing leaves the process earlier anyway.
+    this.waiting.push(...bufs);
+    if (callback) this.callbacks.push(callback);
+    if (this.scheduled) return;
+    this.scheduled = true;
+    process.nextTick(() => this.flush());
+  }
+
+  /** Sends the head and what was written; also before a connection is cut. */
+  flush(): void {
+    this.scheduled = false;
+    const callbacks = this.callbacks;
+    this.callbacks = [];
+    for (const callback of callbacks) callback();
+    if (this.waiting.length > 0) this.begin(false);
+  }
+
+  private begin(whole: boolean): void {
+    if (this.state !== "initial") return;
+    this.state = "streaming";
+    const head = [...this.base, ...this.headers];
+    if (!whole && !has(this.headers, "content-type") && this.waiting[0])
+      head.push("content-type", sniff(this.waiting[0]));
+    this.res.writeHead(this.status, head);
+    for (const buf of this.waiting) this.res.write(buf);
+    this.waiting.length = 0;
+  }
+
+  close(buf?: Buffer | null, callback?: () => void): void {
+    if (this.state === "done" || this.res.destroyed) {
+      this.state = "done";
+      if (callback) process.nextTick(callback);
+      return;
+    }
+    if (buf) this.waiting.push(buf);
+    if (this.state === "initial") {
+      if (this.waiting.length > 0) this.begin(true);
+      else {
+        const head = [...this.base, ...this.headers];
+        const bodiless = this.status === 204 || this.status === 304;
+        if (!bodiless && !has(this.headers, "content-length")) head.push("content-length", "0");
+        this.res.writeHead(this.status, head);
+      }
+    } else if (buf) this.res.write(buf);
+    this.state = "done";
+    this.res.end(callback ? () => callback() : undefined);
+  }
+}
+
+function flatten(headers: HeaderInput): string[] {
+  if (Array.isArray(headers)) return headers.map(String);
+  const out: string[] = [];
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || value === null) continue;
+    for (const v of Array.isArray(value) ? value : [value]) out.push(name.toLowerCase(), String(v));
+  }
+  return out;
+}
+
+function check(name: string, value: string): void {
+  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) throw new Error("invalid HTTP header name");
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) throw new Error("failed to parse header value");
+}
+
+function has(headers: string[], name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) if ((headers[i] as string).toLowerCase() === name) return true;
+  return false;
+}
+
+/**
+ * Calls the application's raw handler and finds the RawResponse that encore.dev makes for it on the way: the one
+ * emitter made during the call that holds our writer. encore.dev gives no other way to it, and without it the
+ * application could not hear that its client is gone.
+ */
+export function callRaw(call: () => unknown, writer: ResponseWriter): { result: unknown; response: Writable | null } {
+  const emitter = EventEmitter as unknown as { init: (this: object, opts: unknown) => void };
+  const init = emitter.init;
+  const made: object[] = [];
+  emitter.init = function (this: object, opts: unknown): void {
+    if (made.length < 8) made.push(this);
+    init.call(this, opts);
+  };
+  let result: unknown;
+  try {
+    result = call();
+  } finally {
+    emitter.init = init;
+  }
+  const response = made.find((o) => (o as { w?: unknown }).w === writer) ?? null;
+  return { result, response: response as Writable | null };
+}

@@ -1,0 +1,141 @@
+/** The request as encore.dev sees it: `runtime.Request` of the native bindings. */
+
+import { randomFillSync } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import type { Endpoint } from "./http/endpoint.js";
+import { encodeJson } from "./json/write.js";
+
+export interface AuthInfo {
+  userId: string;
+  data: Record<string, unknown>;
+}
+
+export interface CallOrigin {
+  traceId: string;
+  spanId: string;
+  correlationId: string | null;
+}
+
+const ALPHABET = "0123456789abcdefghijklmnopqrstuv";
+const POOL_BYTES = 4096;
+const pool = Buffer.alloc(POOL_BYTES);
+let used = POOL_BYTES;
+
+/** Random bytes in Encore's base32. */
+export function randomId(bytes: number): string {
+  if (used + bytes > POOL_BYTES) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  let out = "";
+  let bits = 0;
+  let held = 0;
+  for (let i = 0; i < bytes; i++) {
+    held = (held << 8) | (pool[used++] as number);
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      out += ALPHABET[(held >> bits) & 31];
+    }
+    held &= (1 << bits) - 1;
+  }
+  return bits > 0 ? out + ALPHABET[(held << (5 - bits)) & 31] : out;
+}
+
+const TRACE_BYTES = 16;
+const SPAN_BYTES = 8;
+const CORRELATION_MAX = 64; // characters, as Encore
+
+export class Request {
+  /** Set by encore.dev's middleware chain. */
+  middlewareData?: unknown;
+  readonly startedAt = Date.now();
+  readonly traceId: string;
+  readonly spanId = randomId(SPAN_BYTES);
+  readonly parentSpanId: string | null;
+  readonly correlationId: string | null;
+  auth: AuthInfo | null = null;
+
+  constructor(
+    readonly endpoint: Endpoint | null,
+    readonly method: string,
+    readonly path: string,
+    readonly pathAndQuery: string,
+    private readonly headers: () => Record<string, string | string[]>,
+    readonly fields: Record<string, unknown> | null,
+    readonly pathParams: Record<string, unknown> | null,
+    origin: CallOrigin | null,
+    correlation: string | null = null,
+  ) {
+    this.traceId = origin?.traceId ?? randomId(TRACE_BYTES);
+    this.parentSpanId = origin?.spanId ?? null;
+    this.correlationId = origin ? origin.correlationId : correlation ? correlation.slice(0, CORRELATION_MAX) : null;
+  }
+
+  payload(): unknown {
+    return this.fields;
+  }
+
+  getAuthData(): unknown {
+    return this.auth?.data ?? null;
+  }
+
+  meta(): unknown {
+    const ep = this.endpoint;
+    return {
+      startedAt: new Date(this.startedAt).toISOString().replace(/\.\d+Z$/, "Z"),
+      trace: {
+        traceId: this.traceId,
+        spanId: this.spanId,
+        ...(this.parentSpanId ? { parentTraceId: undefined, parentSpanId: this.parentSpanId } : {}),
+        ...(this.correlationId ? { extCorrelationId: this.correlationId } : {}),
+      },
+      ...(ep ? { apiCall: this.apiCall(ep) } : {}),
+    };
+  }
+
+  private apiCall(ep: Endpoint): unknown {
+    return {
+      api: {
+        service: ep.meta.service,
+        endpoint: ep.meta.name,
+        raw: ep.raw,
+        requiresAuth: ep.meta.auth,
+        tags: [...ep.meta.tags],
+      },
+      method: ep.stream ? "" : this.method,
+      path: this.path,
+      pathAndQuery: this.pathAndQuery,
+      ...(ep.asQuery.params.length > 0 && this.pathParams ? { pathParams: asJson(this.pathParams) } : {}),
+      ...(this.fields ? { parsedPayload: asJson(this.fields) } : {}),
+      headers: ep.stream ? {} : this.headers(),
+    };
+  }
+}
+
+function asJson(value: unknown): unknown {
+  return JSON.parse(encodeJson(value));
+}
+
+const INTERNAL_HEADER = "x-encore-meta";
+
+/** Headers for the application: repeated ones become lists; Encore's own are left out. */
+export function appHeaders(raw: readonly string[]): Record<string, string | string[]> {
+  const out: Record<string, string | string[]> = {};
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase();
+    if (name.startsWith(INTERNAL_HEADER)) continue;
+    const value = raw[i + 1] as string;
+    const before = out[name];
+    if (before === undefined) out[name] = value;
+    else if (Array.isArray(before)) before.push(value);
+    else out[name] = [before, value];
+  }
+  return out;
+}
+
+/** A caller's own id of the request, to be found again in the logs. */
+export function correlationOf(headers: IncomingHttpHeaders): string | null {
+  const id = headers["x-correlation-id"] ?? headers["x-request-id"];
+  return typeof id === "string" ? id : null;
+}
