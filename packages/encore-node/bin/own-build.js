@@ -17,7 +17,10 @@ export async function ensureBuilt() {
   await compile(stamp);
 }
 
-/** `dist/cli.js` with its chunks (ES modules) and `dist/runtime.cjs`, which encore.dev loads by `require`. */
+/** What `import()` in src/cli leads to, each a bundle of its own, so that a start loads no compiler. */
+const MODULES = ["src/cli/cli.ts", "src/cli/dev.ts", "src/gen/build.ts", "src/gen/fresh.ts"];
+
+/** `dist/cli.js` and its fellows (ES modules) and `dist/runtime.cjs`, which encore.dev loads by `require`. */
 export async function compile(stamp = fingerprint()) {
   const { build } = await import("esbuild");
   const common = {
@@ -32,20 +35,18 @@ export async function compile(stamp = fingerprint()) {
     outdir: dist,
     logLevel: "warning",
   };
-  const builds = [
-    build({ ...common, entryPoints: ["src/cli/cli.ts"], entryNames: "[name]", format: "esm", splitting: true }),
-  ];
-  if (existsSync(path.join(source, "runtime/index.ts")))
-    builds.push(
-      build({
-        ...common,
-        entryPoints: { runtime: "src/runtime/index.ts" },
-        format: "cjs",
-        outExtension: { ".js": ".cjs" },
-        // One object on module.exports, whatever the entry exports: encore.dev destructures it.
-        logOverride: { "empty-import-meta": "silent" },
-      }),
-    );
+  const fellows = {
+    name: "fellows",
+    setup: (plugin) =>
+      plugin.onResolve({ filter: /^\./ }, ({ path: name, kind }) =>
+        kind === "dynamic-import" ? { path: `./${path.basename(name)}`, external: true } : undefined,
+      ),
+  };
+  const builds = [build({ ...common, entryPoints: MODULES, entryNames: "[name]", format: "esm", plugins: [fellows] })];
+  if (existsSync(path.join(source, "runtime/index.ts"))) {
+    const entryPoints = { runtime: "src/runtime/index.ts" };
+    builds.push(build({ ...common, entryPoints, format: "cjs", outExtension: { ".js": ".cjs" } }));
+  }
   mkdirSync(dist, { recursive: true });
   for (const { outputFiles } of await Promise.all(builds))
     for (const file of outputFiles) writeWhole(file.path, file.contents);

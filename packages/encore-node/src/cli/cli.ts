@@ -19,12 +19,15 @@ const USAGE = `encore-node: runs an Encore.ts app on plain Node.js
   --no-build                  start: serve the build there is
 `;
 
+/** By name, because the modules that throw them are bundled apart. Their messages are for people; any other error is a fault of ours. */
+const EXPLAINED = new Set(["BuildError", "StartError", "UsageError"]);
+
 /** Runs one command; sets the exit code 1 after problems in the app, 2 after a wrong command line. */
 export async function main(argv: string[]): Promise<void> {
   try {
     await run(argv);
   } catch (error) {
-    if (!(error instanceof Error) || (error.name !== "BuildError" && error.name !== "UsageError")) throw error;
+    if (!(error instanceof Error) || !EXPLAINED.has(error.name)) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exitCode = error.name === "UsageError" ? 2 : 1;
   }

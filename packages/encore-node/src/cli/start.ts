@@ -13,10 +13,15 @@ export interface StartOptions {
   secrets: string | undefined;
 }
 
+/** The app cannot be started as asked; the message says what to do. */
+export class StartError extends Error {
+  override name = "StartError";
+}
+
 /** Serves a build in this process: the runtime reads its settings from the environment, then the bundle registers its handlers with it. */
 export async function start(options: StartOptions): Promise<void> {
   const main = path.join(options.out, "main.mjs");
-  if (!existsSync(main)) throw new Error(`There is no build in ${options.out}; run "encore-node build" first.`);
+  if (!existsSync(main)) throw new StartError(`There is no build in ${options.out}; run "encore-node build" first.`);
   Object.assign(process.env, startEnvironment(options));
   process.setSourceMapsEnabled(true);
   process.chdir(options.root);
@@ -39,8 +44,17 @@ export function startEnvironment(options: StartOptions): Record<string, string> 
 
 function readSecrets(file: string | undefined): Record<string, string> {
   if (file === undefined) return {};
-  const json: unknown = JSON.parse(readFileSync(file, "utf8"));
+  const json = readJson(file);
   if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw new Error(`${file} must hold a JSON object of secret names and values.`);
+    throw new StartError(`${file} must hold a JSON object of secret names and values.`);
   return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, String(value)]));
+}
+
+/** Says nothing of what stands in the file: it holds secrets. */
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    throw new StartError(`${file} cannot be read as JSON; it must hold an object of secret names and values.`);
+  }
 }

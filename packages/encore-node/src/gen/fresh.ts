@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { appFiles } from "../parse/files.js";
 
@@ -15,17 +15,11 @@ export function isFresh(root: string, out: string): boolean {
 export function fingerprint(root: string): string {
   const hash = createHash("sha256");
   const settings = ["encore.app", "tsconfig.json", "package.json"].map((name) => path.join(root, name));
-  for (const file of [...settings, ...appFiles(root), ...ownCode()]) {
+  // The package's own code, by the stamp of its compilation beside it.
+  const own = path.join(import.meta.dirname, "stamp");
+  for (const file of [...settings, ...appFiles(root), own]) {
     const stat = statSync(file, { throwIfNoEntry: false });
     hash.update(`${path.relative(root, file)} ${stat?.size} ${stat?.mtimeMs}\n`);
   }
   return hash.digest("hex");
-}
-
-function ownCode(): string[] {
-  const folder = import.meta.dirname;
-  return readdirSync(folder)
-    .filter((name) => name.endsWith(".js"))
-    .map((name) => path.join(folder, name))
-    .sort();
 }
