@@ -25,7 +25,7 @@ export interface Visit {
   round: number;
   samples: Sample[];
   failures: string[];
-  /** CPU seconds of the visit by role, trailing work of `SETTLE_MS` included, preparation not. */
+  /** CPU seconds of the visit by role, trailing work of `settleMs` included, preparation not. */
   cpu_seconds: Record<string, number>;
 }
 
@@ -37,6 +37,8 @@ export interface RigOptions {
   accounted: Accounted;
   /** Stop starting rounds after this time; what was measured counts. */
   budgetMs: number;
+  /** Pause before and after a visit; `SETTLE_MS` unless given. */
+  settleMs?: number;
 }
 
 /** Work that servers do after the last byte (storing the step) belongs to the visit that caused it. */
@@ -57,14 +59,18 @@ export async function measure(arms: readonly Arm[], options: RigOptions): Promis
   return visits;
 }
 
-async function visitArm(arm: Arm, round: number, { atOnce, accounted }: RigOptions): Promise<Visit> {
+async function visitArm(
+  arm: Arm,
+  round: number,
+  { atOnce, accounted, settleMs = SETTLE_MS }: RigOptions,
+): Promise<Visit> {
   const slots = Array.from({ length: atOnce }, (_, slot) => slot);
   const prepared: (() => Promise<Sample>)[] = [];
   for (const slot of slots) prepared.push(await arm.prepare(slot));
-  await sleep(SETTLE_MS);
+  await sleep(settleMs);
   const before = cpuSecondsByRole(accounted);
   const results = await Promise.allSettled(prepared.map((request) => request()));
-  await sleep(SETTLE_MS);
+  await sleep(settleMs);
   const cpu = cpuDifference(cpuSecondsByRole(accounted), before);
   return {
     arm: arm.name,

@@ -34,7 +34,7 @@ export interface Stack {
 const START_MS_MAX = 60_000;
 const GRACE_MS = 15_000;
 
-/** Installs what is missing, then starts all but Graphyn. Stop it with `stopAll`, also after a failure: `stops` is filled as things start. */
+/** Installs what is missing, then starts all but Graphyn. `stops` is filled as things start, so that a failed start leaves nothing behind. */
 export async function startStack(stops: Stack["stops"]): Promise<Stack> {
   const place = benchFolder("bench");
   mkdirSync(place.logs, { recursive: true });
@@ -120,8 +120,21 @@ export async function startGraphyn(
   return { url, pid: graphyn.pid, adminKey };
 }
 
+/** Runs `work` and then stops whatever it has put into `stops`, also when it throws or the user presses Ctrl-C. */
+export async function withStops(work: (stops: Stack["stops"]) => Promise<void>): Promise<void> {
+  const stops: Stack["stops"] = [];
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => void stopAll(stops).then(() => process.exit(1)));
+  }
+  try {
+    await work(stops);
+  } finally {
+    await stopAll(stops);
+  }
+}
+
 /** Stops in the reverse order of starting; one that does not stop keeps none of the others. */
-export async function stopAll(stops: Stack["stops"]): Promise<void> {
+async function stopAll(stops: Stack["stops"]): Promise<void> {
   for (const stop of stops.toReversed()) {
     await stop().catch((error: unknown) => console.error(`could not be stopped: ${String(error)}`));
   }
