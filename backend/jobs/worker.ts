@@ -16,7 +16,7 @@ const logger = new Logger(() => (level, message) => {
 });
 
 // Jobs speak LISTEN, which Encore's SQLDatabase does not: so a pool of their own, on the same database.
-const pgPool = new Pool({ connectionString: db.connectionString, max: CONNECTIONS_MAX });
+export const pgPool = new Pool({ connectionString: db.connectionString, max: CONNECTIONS_MAX });
 pgPool.on("error", (error) => log.warn("an idle connection of the job worker broke", { error: error.message }));
 
 // Before the first request: a message is stored only together with its job.
