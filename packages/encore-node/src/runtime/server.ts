@@ -2,7 +2,7 @@
 
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { App } from "./http/app.js";
-import { serve } from "./http/serve.js";
+import { serve } from "./http/gateway.js";
 import { makeUpgrader } from "./stream/upgrade.js";
 
 /** Head of a request, all headers together (hyper's default is larger; nobody honest needs more). */
@@ -49,7 +49,10 @@ export async function startServer(app: App): Promise<RunningServer> {
       for (const res of open) if (!res.headersSent) res.shouldKeepAlive = false;
       upgrader.close();
       const idle = setInterval(() => server.closeIdleConnections(), 50);
-      const cut = setTimeout(() => server.closeAllConnections(), drainMs);
+      const cut = setTimeout(() => {
+        upgrader.terminate();
+        server.closeAllConnections();
+      }, drainMs);
       await closed;
       clearInterval(idle);
       clearTimeout(cut);

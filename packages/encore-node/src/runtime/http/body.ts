@@ -33,7 +33,9 @@ export function collectBody(req: IncomingMessage, limit: number | null): Promise
   });
 }
 
+/** Reads on and forgets, where there is a body at all. */
 export function drain(req: IncomingMessage): void {
+  if (req.headers["content-length"] === undefined && req.headers["transfer-encoding"] === undefined) return;
   let left = DRAIN_BYTES;
   req.on("error", () => {});
   req.on("data", (chunk: Buffer) => {

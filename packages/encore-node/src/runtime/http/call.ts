@@ -16,7 +16,7 @@ import { type App, endpointKey } from "./app.js";
 import { decodeBody, decodeHead, type Payload } from "./decode.js";
 import { encodeAnswer, encodeFields, type HandlerResult, headerTexts } from "./encode.js";
 import { type Endpoint, type RequestShape, shapeFor } from "./endpoint.js";
-import { refusal } from "./serve.js";
+import { refusal } from "./invoke.js";
 
 export interface CallOpts {
   authData?: Record<string, unknown>;

@@ -57,7 +57,7 @@ class JsonDecoder extends JsonScanner {
         this.word("null");
         return this.done(visitNull(node));
     }
-    return this.failPeek(c !== c ? "EOF while parsing a value" : "expected value");
+    return this.failPeek(Number.isNaN(c) ? "EOF while parsing a value" : "expected value");
   }
 
   private done(value: unknown): unknown {
@@ -216,7 +216,7 @@ class JsonDecoder extends JsonScanner {
     else if (c === 116) this.word("true");
     else if (c === 102) this.word("false");
     else if (c === 110) this.word("null");
-    else this.failPeek(c !== c ? "EOF while parsing a value" : "expected value");
+    else this.failPeek(Number.isNaN(c) ? "EOF while parsing a value" : "expected value");
   }
 
   private untyped(): Untyped {

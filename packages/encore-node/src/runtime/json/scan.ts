@@ -10,6 +10,8 @@ export class DecodeError extends Error {}
 
 const WS_END = /[^ \n\t\r]/g;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+/** Escapes and control characters: such a string is read character by character. */
+const SPECIAL = /[\\\p{Cc}]/u;
 const ESCAPES: Record<string, string> = {
   '"': '"',
   "\\": "\\",
@@ -73,7 +75,7 @@ export class JsonScanner {
   /** Next byte after whitespace, or NaN at the end. */
   protected peek(): number {
     let c = this.s.charCodeAt(this.i);
-    if (c > 32 || c !== c) return c;
+    if (c > 32 || Number.isNaN(c)) return c;
     WS_END.lastIndex = this.i;
     const m = WS_END.exec(this.s);
     this.i = m ? m.index : this.s.length;
@@ -106,13 +108,13 @@ export class JsonScanner {
   protected nextElement(first: boolean): boolean {
     let c = this.peek();
     if (c === CLOSE_LIST) return false;
-    if (c !== c) this.failPeek("EOF while parsing a list");
+    if (Number.isNaN(c)) this.failPeek("EOF while parsing a list");
     if (!first) {
       if (c !== COMMA) this.failPeek("expected `,` or `]`");
       this.i++;
       c = this.peek();
       if (c === CLOSE_LIST) this.failPeek("trailing comma");
-      if (c !== c) this.failPeek("EOF while parsing a value");
+      if (Number.isNaN(c)) this.failPeek("EOF while parsing a value");
     }
     return true;
   }
@@ -121,13 +123,13 @@ export class JsonScanner {
   protected nextKey(first: boolean): string | null {
     let c = this.peek();
     if (c === CLOSE_MAP) return null;
-    if (c !== c) this.failPeek("EOF while parsing an object");
+    if (Number.isNaN(c)) this.failPeek("EOF while parsing an object");
     if (!first) {
       if (c !== COMMA) this.failPeek("expected `,` or `}`");
       this.i++;
       c = this.peek();
       if (c === CLOSE_MAP) this.failPeek("trailing comma");
-      if (c !== c) this.failPeek("EOF while parsing a value");
+      if (Number.isNaN(c)) this.failPeek("EOF while parsing a value");
     }
     if (c !== QUOTE) this.failPeek("key must be a string");
     return this.string();
@@ -135,7 +137,7 @@ export class JsonScanner {
 
   protected colon(): void {
     const c = this.peek();
-    if (c !== c) this.failPeek("EOF while parsing an object");
+    if (Number.isNaN(c)) this.failPeek("EOF while parsing an object");
     if (c !== COLON) this.failPeek("expected `:`");
     this.i++;
   }
@@ -151,7 +153,7 @@ export class JsonScanner {
     const end = s.indexOf('"', start);
     if (end >= 0) {
       const plain = s.slice(start, end);
-      if (!/[\\\u0000-\u001f]/.test(plain)) {
+      if (!SPECIAL.test(plain)) {
         this.i = end + 1;
         return this.text(plain);
       }
@@ -159,7 +161,7 @@ export class JsonScanner {
     let out = "";
     for (;;) {
       const c = s.charCodeAt(this.i);
-      if (c !== c) this.fail("EOF while parsing a string");
+      if (Number.isNaN(c)) this.fail("EOF while parsing a string");
       if (c === QUOTE) {
         this.i++;
         return this.text(out);

@@ -36,22 +36,29 @@ export class Channel {
 
   /** A message that does not fit is dropped in silence (recording `echo-invalid-message`). */
   receive(data: Buffer | string): void {
-    if (!this.open) return;
-    if (!this.inbound) return this.warn("a message arrived, but this stream takes none", null);
-    let message: Record<string, unknown>;
+    const message = this.open ? this.decode(data) : null;
+    if (!message) return;
+    const reader = this.readers.shift();
+    if (reader) reader.resolve(message);
+    else if (this.inbox.length < INBOUND_MAX) this.inbox.push(message);
+    else {
+      this.warn("too many messages wait for the handler; the connection is closed", null);
+      this.close();
+    }
+  }
+
+  private decode(data: Buffer | string): Record<string, unknown> | null {
+    if (!this.inbound) {
+      this.warn("a message arrived, but this stream takes none", null);
+      return null;
+    }
     try {
-      message = decodeStruct(data, this.inbound);
+      return decodeStruct(data, this.inbound);
     } catch (e) {
       if (!(e instanceof DecodeError)) throw e;
-      return this.warn("failed to parse incoming message", e);
+      this.warn("failed to parse incoming message", e);
+      return null;
     }
-    const reader = this.readers.shift();
-    if (reader) return reader.resolve(message);
-    if (this.inbox.length >= INBOUND_MAX) {
-      this.warn("too many messages wait for the handler; the connection is closed", null);
-      return this.close();
-    }
-    this.inbox.push(message);
   }
 
   recv(): Promise<Record<string, unknown>> {
