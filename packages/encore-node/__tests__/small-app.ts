@@ -1,12 +1,15 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, vi } from "vitest";
 import type { AppMeta, EndpointMeta } from "../src/meta.js";
 import { formatProblem, parseApp } from "../src/parse/index.js";
 
 /** Inside the package, so that the apps find `encore.dev`; a dot-folder, so that nothing else looks into it. */
 const FOLDER = path.join(import.meta.dirname, "../.encore/test-apps");
 const made: string[] = [];
+
+/** Milliseconds. The compiler takes seconds to load its own libraries where others want the cores too. */
+vi.setConfig({ testTimeout: 60_000 });
 
 afterAll(() => {
   for (const root of made) rmSync(root, { recursive: true, force: true });

@@ -5,7 +5,10 @@ import { shop, writeApp } from "../small-app.js";
 import { BROKEN, source } from "./hello.js";
 import { encoreNode } from "./run.js";
 
-describe("encore-node check, openapi (ENC-1)", () => {
+/** Milliseconds. Each command is a process of its own and loads the compiler. */
+const COMMAND_TIMEOUT_MS = 60_000;
+
+describe("encore-node check, openapi (ENC-1)", { timeout: COMMAND_TIMEOUT_MS }, () => {
   it("ends with 0 and writes encore.gen, or with 1 and every problem", async () => {
     const root = writeApp(shop(source("one")));
     const good = encoreNode(["check", root]);

@@ -78,7 +78,7 @@ describe("encore.gen (ENC-1)", () => {
     check(root);
     const generated = ["encore.gen/internal/entrypoints/combined/main.ts", "encore.gen/clients/index.d.ts"];
     expect(errorsOf(root, ["user/encore.service.ts", ...generated])).toEqual([]);
-  }, 30_000);
+  });
 
   it("removes what is no longer generated and leaves unchanged files alone", () => {
     const files = {
@@ -101,7 +101,7 @@ describe("encore.gen (ENC-1)", () => {
     expect(errorsOf(root, ["encore.gen/auth/index.ts", "encore.gen/internal/entrypoints/combined/main.ts"])).toEqual(
       [],
     );
-  }, 30_000);
+  });
 });
 
 describe("build (ENC-1)", () => {

@@ -1,16 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { watch } from "node:fs";
 import path from "node:path";
 import { BuildError, buildApp } from "../gen/build.js";
-import { isAppFile } from "../parse/files.js";
 import type { StartOptions } from "./start.js";
+import { watchApp } from "./watch.js";
 
 /** Editors save in bursts; a build waits until it has been quiet for this long. */
 const QUIET_MS = 80;
 /** How long the old process may drain before it is killed. */
 const DRAIN_MS_MAX = 10_000;
-const SETTINGS = new Set(["encore.app", "tsconfig.json", "package.json"]);
 
 /**
  * Serves the app and replaces it after every change. The old process keeps running until the new sources build: a problem in them is
@@ -29,9 +27,7 @@ export async function dev(options: StartOptions): Promise<void> {
       wake?.();
     }, QUIET_MS);
   };
-  const watcher = watch(options.root, { recursive: true }, (_event, name) => {
-    if (name && matters(name)) change();
-  });
+  const unwatch = watchApp(options.root, change);
   const stop = (): void => {
     stopping = true;
     wake?.();
@@ -56,19 +52,9 @@ export async function dev(options: StartOptions): Promise<void> {
     });
     wake = null;
   }
-  watcher.close();
+  unwatch();
   clearTimeout(timer);
   if (child) await end(child);
-}
-
-/** Sources, migrations and settings; nothing generated, installed or hidden. */
-function matters(name: string): boolean {
-  const parts = name.split(path.sep);
-  const file = parts.at(-1) ?? "";
-  const ignored = (part: string) =>
-    part.startsWith(".") || ["node_modules", "encore.gen", "dist", "__tests__"].includes(part);
-  if (parts.some(ignored)) return false;
-  return isAppFile(file) || file.endsWith(".sql") || SETTINGS.has(name);
 }
 
 async function tryBuild({ root, out }: StartOptions): Promise<boolean> {

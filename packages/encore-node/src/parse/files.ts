@@ -15,7 +15,7 @@ export function appFiles(root: string): string[] {
     for (const entry of entries) {
       const full = path.join(folder, entry.name);
       if (entry.isDirectory()) {
-        if (!entry.name.startsWith(".") && !SKIPPED_FOLDERS.has(entry.name)) walk(full);
+        if (!isSkippedFolder(entry.name)) walk(full);
       } else if (entry.isFile() && isAppFile(entry.name)) {
         files.push(full);
       }
@@ -23,6 +23,10 @@ export function appFiles(root: string): string[] {
   };
   walk(root);
   return files;
+}
+
+export function isSkippedFolder(name: string): boolean {
+  return name.startsWith(".") || SKIPPED_FOLDERS.has(name);
 }
 
 export function isAppFile(name: string): boolean {
