@@ -19,6 +19,7 @@ export async function createFirstOrganization(url: string, adminKey: string): Pr
     body: JSON.stringify({ name: "My organization", owner_name: "Owner" }),
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
   });
-  if (!response.ok) throw new Error(`The first organization could not be created: the server answered ${response.status}.`);
+  if (!response.ok)
+    throw new Error(`The first organization could not be created: the server answered ${response.status}.`);
   return (await response.json()) as FirstOrganization;
 }

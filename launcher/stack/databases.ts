@@ -10,13 +10,10 @@ export interface Databases {
 }
 
 /**
- * Makes roles and databases if they are missing and sets the roles' passwords. `vector` goes into template1 too: this
- * build of pgvector is not a trusted extension, so a role without superuser could not add it to a database it makes.
+ * Makes roles and databases if they are missing and sets the roles' passwords. The administrator adds
+ * `vector`, as this build of pgvector is not a trusted extension: a role without superuser may not.
  */
 export async function ensureDatabases(port: number, secrets: Secrets): Promise<Databases> {
-  await inDatabase(adminUrl(port, secrets.postgresAdmin, "template1"), (db) =>
-    db.query("create extension if not exists vector"),
-  );
   await inDatabase(adminUrl(port, secrets.postgresAdmin), async (db) => {
     await ensureRole(db, "graphyn", "login nosuperuser nobypassrls createrole", secrets.graphynDatabase);
     await ensureRole(db, "letta", "login nosuperuser", secrets.lettaDatabase);
@@ -26,6 +23,10 @@ export async function ensureDatabases(port: number, secrets: Secrets): Promise<D
       await db.query(`revoke connect, temporary on database ${name} from public`);
     }
   });
+  for (const name of ["graphyn", "letta"]) {
+    const url = adminUrl(port, secrets.postgresAdmin, name);
+    await inDatabase(url, (db) => db.query("create extension if not exists vector"));
+  }
   const url = (name: string, password: string) => `postgresql://${name}:${password}@127.0.0.1:${port}/${name}`;
   return { graphynUrl: url("graphyn", secrets.graphynDatabase), lettaUrl: url("letta", secrets.lettaDatabase) };
 }

@@ -16,7 +16,7 @@ export function devModelBase(port: number): string {
 export async function startDevModel(
   place: Place,
   port: number,
-  options: { record?: boolean } = {},
+  options: { record?: boolean; onLaunch?: (process: ProcessIdentity) => void } = {},
 ): Promise<ProcessIdentity> {
   const log = join(place.logs, "dev-model.log");
   const args = ["--import", "tsx", "packages/dev-model/src/main.ts", "--port", String(port)];
@@ -27,6 +27,7 @@ export async function startDevModel(
     env: { PATH: globalThis.process.env.PATH },
     log,
   });
+  options.onLaunch?.(process);
   const isReady = () => answersOk(`${devModelBase(port)}/models`);
   await untilReady({ name: "The dev model", process, log, timeoutMs: START_TIMEOUT_MS, isReady });
   return process;

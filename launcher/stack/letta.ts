@@ -40,6 +40,7 @@ export interface LettaOptions {
   readonly models: Models;
   /** False starts it as shipped, for the bench that compares the two. */
   readonly isTuned?: boolean;
+  readonly onLaunch?: (process: ProcessIdentity) => void;
 }
 
 export function lettaUrl(port: number): string {
@@ -83,6 +84,7 @@ export async function startLetta(options: LettaOptions): Promise<ProcessIdentity
     env: await lettaEnv(options),
     log,
   });
+  options.onLaunch?.(process);
   const isReady = () => answersOk(`${lettaUrl(options.port)}/v1/health/`);
   await untilReady({ name: "Letta", process, log, timeoutMs: START_TIMEOUT_MS, isReady });
   return process;

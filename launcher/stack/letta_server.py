@@ -1,7 +1,8 @@
-"""Starts Letta's own server. Two things differ from `letta server`, both before its first line runs:
+"""Starts Letta's own server. Three things differ from `letta server`, both before its first line runs:
 
 - it prints its password at start; here that word is replaced before it reaches the log,
-- it fetches NLTK data from the internet at every start and waits for it; only its file uploads use them, and Graphyn has none.
+- it fetches NLTK data from the internet at every start and waits for it; only its file uploads use them, and Graphyn has none,
+- it imports `inflect`, whose type checks are compiled anew at every start: 3 of the 12 s of CPU that its imports take.
 
 Usage: python letta_server.py HOST PORT, in Letta's folder, with LETTA_SERVER_PASSWORD set.
 """
@@ -28,6 +29,9 @@ sys.stderr = WithoutPassword(sys.stderr, password)
 sys.path.insert(0, os.getcwd())
 
 import nltk  # noqa: E402
+import typeguard  # noqa: E402
+
+typeguard.typechecked = lambda target=None, **kw: target if target is not None else (lambda it: it)
 
 nltk.download = lambda *args, **kwargs: True
 

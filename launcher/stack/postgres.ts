@@ -99,7 +99,7 @@ export async function startPostgres(
   place: Place,
   port: number,
   password: string,
-  options: { forgetful?: boolean } = {},
+  options: { forgetful?: boolean; onLaunch?: (process: ProcessIdentity) => void } = {},
 ): Promise<Postgres> {
   const dir = dataDir(place);
   await endLeftover(dir);
@@ -116,6 +116,7 @@ export async function startPostgres(
     uid: user?.uid,
     gid: user?.gid,
   });
+  options.onLaunch?.(process);
   const url = adminUrl(port, password);
   await untilReady({ name: "PostgreSQL", process, log, timeoutMs: START_TIMEOUT_MS, isReady: () => answers(url) });
   return { process, port, adminUrl: url };

