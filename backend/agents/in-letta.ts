@@ -1,6 +1,6 @@
 import { GRAPHYN_TAG, tagOf } from "../letta/tags";
-import type { LettaOrg } from "../lib/letta-client";
-import type { Intent } from "./intent";
+import { LettaError, type LettaOrg } from "../lib/letta-client";
+import { type Intent, settleArchive } from "./intent";
 import { ARCHIVAL_TOOLS, SAFE_TOOL_TYPES } from "./tools";
 
 /** Characters of one memory block. All blocks are in every request to the model. */
@@ -19,7 +19,6 @@ const BLOCKS = [
 export interface MadeInLetta {
   lettaId: string;
   blockIds: string[];
-  archiveId: string | null;
 }
 
 /** Makes a version's agent in Letta, and with the first one the memory. Everything carries tags by which `removeFromLetta` finds it. */
@@ -66,12 +65,18 @@ export async function makeInLetta(
     },
   });
 
-  let archiveId = intent.archiveId;
   if (wanted.tools.some((tool) => ARCHIVAL_TOOLS.has(tool)) && wanted.embedding !== null) {
-    archiveId ??= await org.archives.findOrCreate(agentTag, wanted.embedding);
-    await org.archives.attach(archiveId, agent.id);
+    await org.archives.attach(intent.archiveId ?? (await makeArchive(org, intent, wanted.embedding)), agent.id);
   }
-  return { lettaId: agent.id, blockIds, archiveId };
+  return { lettaId: agent.id, blockIds };
+}
+
+async function makeArchive(org: LettaOrg, intent: Intent, embedding: string): Promise<string> {
+  const made = await org.archives.create(tagOf(intent.agentId), embedding);
+  const settled = await settleArchive(intent, made);
+  if (settled === null) throw new LettaError("timeout", { code: "intent_given_up" });
+  if (settled !== made) await org.archives.delete(made);
+  return settled;
 }
 
 /** Removes what was made in Letta for a version that failed; of a first version also the memory. Nothing there is no error. */

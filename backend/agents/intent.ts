@@ -65,10 +65,21 @@ async function lockAgent(tx: Tx, orgId: string, agentId: string, bump: Bump) {
   };
 }
 
+/** The agent's archive: the given one, unless another version that is made at the same moment has given one before. */
+export async function settleArchive({ orgId, agentId }: Intent, archiveId: string): Promise<string | null> {
+  const row = await tenant(
+    orgId,
+    (tx) => tx.queryRow<{ letta_archive_id: string }>`
+      update agents set letta_archive_id = coalesce(letta_archive_id, ${archiveId})
+      where org_id = ${orgId} and id = ${agentId} returning letta_archive_id`,
+  );
+  return row?.letta_archive_id ?? null;
+}
+
 /** Null when the intent is no more: it took too long and was given up. Then what was made in Letta must go. */
 export async function markReady(
   intent: Intent,
-  made: { lettaId: string; blockIds: string[]; archiveId: string | null },
+  made: { lettaId: string; blockIds: string[] },
 ): Promise<VersionRow | null> {
   const { orgId, versionId, agentId } = intent;
   return tenant(orgId, async (tx) => {
@@ -86,7 +97,6 @@ export async function markReady(
     await tx.exec`
       update agents set
         letta_block_ids = ${made.blockIds},
-        letta_archive_id = coalesce(letta_archive_id, ${made.archiveId}),
         current_version_id = case when ${newest}::boolean then ${versionId} else current_version_id end,
         name = case when ${newest}::boolean then ${row.name} else name end
       where org_id = ${orgId} and id = ${agentId}`;

@@ -7,7 +7,8 @@ import { forOrg } from "./for-org";
 import { tagOf } from "./tags";
 
 interface LettaServerHealth {
-  url: string;
+  /** `letta-1` is the first of LETTA_API_URL. */
+  name: string;
   /** Null while it does not answer. */
   version: string | null;
   /** Milliseconds, of its answer to this report's question. */

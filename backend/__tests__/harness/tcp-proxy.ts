@@ -13,8 +13,10 @@ export type Fault =
   | { kind: "garble"; afterBytes: number }
   /** Resets a connection that has answered before when the next request comes on it: the server's keep-alive timeout lost the race. */
   | { kind: "stale" }
-  /** Passes the request on and swallows the answer. */
-  | { kind: "swallow" };
+  /** Passes the request on and swallows the answer; `fromRequest` counts HTTP requests from 1, since the proxy was started. */
+  | { kind: "swallow"; fromRequest?: number };
+
+const REQUEST = /^(GET|POST|PUT|PATCH|DELETE) /;
 
 /** A TCP proxy in front of a real server, to break what lies between. It injects faults; it answers nothing by itself. */
 export interface TcpProxy {
@@ -23,6 +25,8 @@ export interface TcpProxy {
   fault: Fault;
   /** Connections accepted so far. */
   accepted: number;
+  /** HTTP requests seen so far. */
+  requests: number;
   /** Closes the port and every connection: nobody listens any more. */
   goDown(): Promise<void>;
   /** Listens again, on the same port. */
@@ -53,6 +57,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
         client.resetAndDestroy();
         return end();
       }
+      if (REQUEST.test(bytes.subarray(0, 8).toString("latin1"))) proxy.requests++;
       answered = 0; // a new request of a kept connection
       if (proxy.fault.kind !== "black_hole") upstream.write(bytes);
     });
@@ -77,8 +82,10 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
             bytes.map((byte, i) => (before + i >= fault.afterBytes && byte !== 10 && byte !== 13 ? 0x78 : byte)),
           );
           break;
-        case "black_hole":
         case "swallow":
+          if (proxy.requests < (fault.fromRequest ?? 1)) client.write(bytes);
+          break;
+        case "black_hole":
           break;
       }
     });
@@ -102,6 +109,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     url: `http://127.0.0.1:${port}`,
     fault: { kind: "none" },
     accepted: 0,
+    requests: 0,
     goDown,
     comeBack: () => listen(port),
     dropConnections,

@@ -60,8 +60,8 @@ export interface LettaOrg {
     delete(id: string): Promise<void>;
   };
   readonly archives: {
-    /** The archive of this name, made if it is not there. */
-    findOrCreate(name: string, embedding: string): Promise<string>;
+    create(name: string, embedding: string): Promise<string>;
+    delete(id: string): Promise<void>;
     attach(archiveId: string, agentId: string): Promise<void>;
     deleteNamed(name: string): Promise<void>;
   };
@@ -192,12 +192,10 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
     },
 
     archives: {
-      findOrCreate: async (name, embedding) => {
-        const [found] = await archivesNamed(name);
-        return (
-          found ??
-          idOf(await call((client, signal) => client.archives.create({ name, embedding }, { headers, signal })))
-        );
+      create: async (name, embedding) =>
+        idOf(await call((client, signal) => client.archives.create({ name, embedding }, { headers, signal }))),
+      delete: async (id) => {
+        await call((client, signal) => client.archives.delete(id, { headers, signal }));
       },
       attach: async (archiveId, agentId) => {
         await call((client, signal) =>

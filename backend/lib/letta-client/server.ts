@@ -23,7 +23,8 @@ export interface Server {
 }
 
 export interface ServerHealth {
-  url: string;
+  /** `letta-1` is the first of LETTA_API_URL. Not the URL: that is nobody's business but the operator's. */
+  name: string;
   /** Null while it does not answer. */
   version: string | null;
   /** Of its answer to this report's question, ms. */
@@ -187,11 +188,11 @@ function neverHeard(error: LettaError): boolean {
   );
 }
 
-export async function serverHealth(server: Server): Promise<ServerHealth> {
+export async function serverHealth(server: Server, index: number): Promise<ServerHealth> {
   const startedAt = performance.now();
   const answer = await server.client.health({ timeout: PROBE_MS_MAX }).catch(() => null);
   return {
-    url: new URL(server.url).origin, // never a password that somebody wrote into the URL
+    name: `letta-${index + 1}`,
     version: answer?.version ?? null,
     latency_ms: answer === null ? null : Math.round((performance.now() - startedAt) * 10) / 10,
     breaker: server.breaker.state,
