@@ -1,5 +1,7 @@
 import path from "node:path";
 import { Validator } from "@seriousme/openapi-schema-validator";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import formats from "ajv-formats";
 import { describe, expect, it } from "vitest";
 import { buildOpenApi, documentInfo } from "../../src/gen/openapi/index.js";
 import { parseApp } from "../../src/parse/index.js";
@@ -36,6 +38,28 @@ describe("OpenAPI (DEP-2)", () => {
     const document = buildOpenApi(meta, documentInfo(root, meta));
     expect(await new Validator().validate(structuredClone(document))).toEqual({ valid: true });
     expect(JSON.stringify(buildOpenApi(parseApp(root).meta, documentInfo(root, meta)))).toBe(JSON.stringify(document));
+  });
+
+  it("shows no example that does not fit its schema", () => {
+    const root = path.join(import.meta.dirname, "../../fixtures/conformance/app");
+    const document = buildOpenApi(parseApp(root).meta, INFO);
+    const ajv = new Ajv2020({ strict: false });
+    formats.default(ajv);
+    ajv.addSchema({ $id: "document", ...document });
+    const misfits: unknown[] = [];
+    let shown = 0;
+    const visit = (value: unknown): void => {
+      if (typeof value !== "object" || value === null) return;
+      if ("schema" in value && "example" in value) {
+        const schema = JSON.parse(JSON.stringify(value.schema).replaceAll('"#/', '"document#/'));
+        shown++;
+        if (!ajv.validate(schema, value.example)) misfits.push([value.example, ajv.errorsText()]);
+      }
+      for (const inner of Object.values(value)) visit(inner);
+    };
+    visit(document.paths);
+    expect(misfits).toEqual([]);
+    expect(shown).toBeGreaterThan(90);
   });
 
   it("has every exposed endpoint, and none that is hidden or internal", () => {

@@ -218,6 +218,23 @@ type Kind = "b" | "a";`;
     });
   });
 
+  it("knows Decimal, and types that contain themselves without an interface", () => {
+    const declarations =
+      'import { Decimal } from "encore.dev/types";\ntype Json = string | number | null | Json[] | { [key: string]: Json };';
+    expect(schemaOf("Decimal", declarations).schema).toEqual({ kind: "decimal" });
+    const json = { kind: "ref", name: "Json" };
+    expect(schemaOf("Json", declarations).types.Json?.schema).toEqual({
+      kind: "union",
+      variants: [
+        { kind: "string" },
+        { kind: "number" },
+        { kind: "null" },
+        { kind: "array", items: json },
+        { kind: "record", value: json },
+      ],
+    });
+  });
+
   it("gives each use of a generic its own name, and the second of two types its folder's", () => {
     const meta = metaOf({
       ...shop(
