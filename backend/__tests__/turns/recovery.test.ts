@@ -46,7 +46,7 @@ describe("a process that is killed in mid-turn", () => {
       .join("");
     await new Promise((resolve) => setTimeout(resolve, 300)); // more than one flush
     await server.stop("SIGKILL");
-    await stream.close().catch(() => undefined);
+    await stream.close();
 
     server = await startServer({ databaseUrl: database.url, adminKey, port });
     const restarted = Date.now();
