@@ -120,6 +120,17 @@ describe("build (ENC-1)", () => {
     expect(isFresh(root, out)).toBe(false);
   });
 
+  it("is stale too when something else changes that the code imports", async () => {
+    const code = `import { api } from "encore.dev/api";\nimport words from "./words.json";
+export const x = api({}, async (): Promise<{ words: string[] }> => ({ words }));`;
+    const root = writeApp(shop(code, { "shop/words.json": '["a"]' }));
+    const out = path.join(root, ".encore/build");
+    await buildApp(root, out);
+    expect(isFresh(root, out)).toBe(true);
+    writeFileSync(path.join(root, "shop/words.json"), '["a", "b"]');
+    expect(isFresh(root, out)).toBe(false);
+  });
+
   it("tells a bundle's error with file and line", async () => {
     const root = writeApp(
       shop(

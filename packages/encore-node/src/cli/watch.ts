@@ -2,7 +2,8 @@ import { type FSWatcher, readdirSync, watch } from "node:fs";
 import path from "node:path";
 import { isAppFile, isSkippedFolder } from "../parse/files.js";
 
-const SETTINGS = new Set(["encore.app", "tsconfig.json", "package.json"]);
+/** Migrations, and what code can import besides TypeScript. */
+const OTHERS = new Set([".sql", ".json", ".js", ".mjs", ".txt"]);
 
 /**
  * Calls `changed` after a source file, a migration or a setting of the app changed; gives the way to stop. Each folder is watched by itself,
@@ -39,7 +40,7 @@ export function watchApp(root: string, changed: () => void): () => void {
 }
 
 function matters(inRoot: boolean, name: string): boolean {
-  return isAppFile(name) || name.endsWith(".sql") || (inRoot && SETTINGS.has(name));
+  return isAppFile(name) || OTHERS.has(path.extname(name)) || (inRoot && name === "encore.app");
 }
 
 function appFolders(folder: string): string[] {

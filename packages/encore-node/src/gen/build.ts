@@ -2,7 +2,7 @@ import path from "node:path";
 import { formatProblem, type ParseResult, parseApp } from "../parse/index.js";
 import { BundleError, bundle } from "./bundle.js";
 import { generateCode } from "./codegen.js";
-import { fingerprint } from "./fresh.js";
+import { fingerprint, otherFiles, STAMP, type Stamp, sourceFiles } from "./fresh.js";
 import { buildOpenApi, DocError, documentInfo } from "./openapi/index.js";
 import { writeGenerated, writeIfChanged } from "./write.js";
 
@@ -21,17 +21,16 @@ export function check(root: string): ParseResult["meta"] {
 
 /** Makes `<out>/main.mjs`, `meta.json` and `openapi.json`, ready to be started without a compiler. */
 export async function buildApp(root: string, out: string): Promise<void> {
-  const stamp = fingerprint(root);
+  // Before anything is read: what changes while it builds makes the build stale.
+  const sources = fingerprint(root, sourceFiles(root));
   const meta = check(root);
-  try {
-    await bundle(root, out);
-  } catch (error) {
+  const inputs = await bundle(root, out).catch((error: unknown) => {
     throw error instanceof BundleError ? new BuildError(error.message) : error;
-  }
+  });
   writeIfChanged(path.join(out, "meta.json"), `${JSON.stringify(meta, null, 2)}\n`);
   writeIfChanged(path.join(out, "openapi.json"), openApiText(root, meta));
-  // Last, so that a build that was cut off is made again.
-  writeIfChanged(path.join(out, "stamp"), stamp);
+  const stamp: Stamp = { inputs, sources, others: fingerprint(root, otherFiles(root, inputs)) };
+  writeIfChanged(path.join(out, STAMP), `${JSON.stringify(stamp, null, 2)}\n`);
 }
 
 /** The OpenAPI document as it is written to files. */

@@ -10,15 +10,16 @@ export class BundleError extends Error {}
 
 /**
  * Bundles the generated entrypoint and the app's own code into `<out>/main.mjs` with a source map. Packages stay outside, so that native
- * modules and those that look for their own files work; `out` therefore has to be below a folder whose `node_modules` holds them.
+ * modules and those that look for their own files work; `out` therefore has to be below a folder whose `node_modules` holds them. Gives the files it is made of, relative to `root`.
  */
-export async function bundle(root: string, out: string): Promise<void> {
+export async function bundle(root: string, out: string): Promise<string[]> {
   const result = await build({
     absWorkingDir: root,
     entryPoints: [path.join(root, "encore.gen/internal/entrypoints/combined/main.ts")],
     outfile: path.join(out, "main.mjs"),
     bundle: true,
     write: false,
+    metafile: true,
     platform: "node",
     format: "esm",
     target: TARGET,
@@ -34,6 +35,7 @@ export async function bundle(root: string, out: string): Promise<void> {
     throw new BundleError(lines.join("\n").trim());
   });
   for (const file of result.outputFiles) writeIfChanged(file.path, file.text);
+  return Object.keys(result.metafile.inputs).sort();
 }
 
 /** `~encore/…` is code of the app, not a package, whatever the app's tsconfig says. */
