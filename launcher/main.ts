@@ -4,6 +4,7 @@ import { logs } from "./commands/logs";
 import { start } from "./commands/start";
 import { status } from "./commands/status";
 import { stop } from "./commands/stop";
+import { test } from "./commands/test";
 import { Fault } from "./fault";
 import { bold, dim, red } from "./terminal/style";
 
@@ -14,6 +15,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   chat,
   logs,
   doctor,
+  test,
   help: async () => {
     console.log(USAGE);
     return 0;

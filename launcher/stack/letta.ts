@@ -48,8 +48,7 @@ export function lettaUrl(port: number): string {
 }
 
 /** Applies Letta's migrations unless its database has the newest. True if there was something to do. */
-export async function migrateLetta(options: LettaOptions): Promise<boolean> {
-  const wanted = newestMigration(join(LETTA_DIR, "alembic", "versions"));
+export async function migrateLetta(options: LettaOptions, wanted = newestMigration()): Promise<boolean> {
   if ((await appliedMigration(options.databaseUrl)) === wanted) return false;
   const { code, output } = await run(join(LETTA_DIR, ".venv", "bin", "alembic"), ["upgrade", "head"], {
     cwd: LETTA_DIR,

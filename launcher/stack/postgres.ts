@@ -7,7 +7,7 @@ import { postgresPrograms } from "./install-postgres";
 import { commandLine, identify, type ProcessIdentity } from "./process-identity";
 import { end, launch, untilReady } from "./processes";
 import { run, tail } from "./run";
-import { makeOwned, serverHome, systemUser } from "./server-home";
+import { dataHome, makeOwned, systemUser } from "./server-home";
 
 const INITDB_TIMEOUT_MS = 60_000;
 const START_TIMEOUT_MS = 60_000; // crash recovery may come first
@@ -46,7 +46,7 @@ export function adminUrl(port: number, password: string, database = "postgres"):
 
 /** Where a place's database files are. */
 export function dataDir(place: Place): string {
-  return join(serverHome(), `data-${place.name}`);
+  return join(dataHome(), place.name);
 }
 
 /** Makes the database files once: in a folder beside, renamed when complete, so a killed attempt leaves nothing half done. */
@@ -90,7 +90,7 @@ export async function initPostgres(place: Place, password: string): Promise<bool
   }
   throw new Fault(
     `PostgreSQL could not make its database files.\n${tail(last)}`,
-    `Check that ${serverHome()} can be written to.`,
+    `Check that ${dataHome()} can be written to.`,
   );
 }
 
@@ -110,7 +110,7 @@ export async function startPostgres(
   const process = launch({
     command: join(postgresPrograms(), "postgres"),
     args: ["-D", dir, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
-    cwd: serverHome(),
+    cwd: dataHome(),
     env: { PATH: globalThis.process.env.PATH, TZ: "UTC" },
     log,
     uid: user?.uid,
@@ -148,7 +148,7 @@ async function answers(url: string): Promise<boolean> {
     if (error instanceof Error && "code" in error && error.code === "28P01") {
       throw new Fault(
         "PostgreSQL refuses the password in secrets.json: the file was replaced after the database was made.",
-        "Put the old secrets.json back, or remove .graphyn/server and start with an empty database.",
+        "Put the old secrets.json back, or remove .graphyn/data and start with an empty database.",
       );
     }
     return false;

@@ -9,6 +9,12 @@ export interface Outcome {
 const running = new Set<ChildProcess>();
 let isRefusing = false;
 
+/** Has a program that was started elsewhere ended with the others. */
+export function endWithOthers(child: ChildProcess): void {
+  running.add(child);
+  child.once("close", () => running.delete(child));
+}
+
 /** Ends every program under way and lets no other begin: the launcher itself is being ended. */
 export function endRunning(): void {
   isRefusing = true;

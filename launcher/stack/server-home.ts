@@ -3,13 +3,14 @@ import { createHash } from "node:crypto";
 import { chownSync, existsSync, lstatSync, mkdirSync, readlinkSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Fault } from "../fault";
-import { GRAPHYN_DIR } from "../paths";
+import { GRAPHYN_DIR, INSTALL_DIR } from "../paths";
 
 /** PostgreSQL refuses to run as root. There it runs as this system user; everybody else runs it as themselves. */
 const SYSTEM_USER = process.env.GRAPHYN_POSTGRES_USER ?? "nobody";
 /** Where its files go when that user could not reach them in the sources' folder, as under /root. */
 const FALLBACK_DIR = "/var/lib/graphyn";
 const OTHERS_MAY_ENTER = 0o001;
+const HASH_CHARS = 12;
 
 export interface SystemUser {
   readonly uid: number;
@@ -30,25 +31,30 @@ export function systemUser(): SystemUser | undefined {
   }
 }
 
+/** PostgreSQL's programs. */
+export function programsHome(): string {
+  return reachable(join(INSTALL_DIR, "postgres"));
+}
+
+/** PostgreSQL's data. */
+export function dataHome(): string {
+  return reachable(join(GRAPHYN_DIR, "data"));
+}
+
 /**
- * The folder for PostgreSQL's programs and data: `.graphyn/server`, or, as root in a folder that others may not enter, a
- * folder of our own in /var/lib with `.graphyn/server` linking to it.
+ * The folder itself, or, as root in a place that others may not enter (such as /root), a folder of our own in /var/lib with
+ * a link to it where the folder would be.
  */
-export function serverHome(): string {
-  const home = join(GRAPHYN_DIR, "server");
-  if (lstatSync(home, { throwIfNoEntry: false })?.isSymbolicLink()) {
-    const target = readlinkSync(home);
-    mkdirSync(target, { recursive: true, mode: 0o755 });
-    return target;
+function reachable(dir: string): string {
+  let target = dir;
+  if (lstatSync(dir, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    target = readlinkSync(dir);
+  } else if (systemUser() && !othersMayEnter(dir)) {
+    target = join(FALLBACK_DIR, createHash("sha256").update(dir).digest("hex").slice(0, HASH_CHARS));
+    mkdirSync(dirname(dir), { recursive: true });
+    symlinkSync(target, dir);
   }
-  if (!systemUser() || othersMayEnter(GRAPHYN_DIR)) {
-    mkdirSync(home, { recursive: true, mode: 0o755 });
-    return home;
-  }
-  const target = join(FALLBACK_DIR, createHash("sha256").update(GRAPHYN_DIR).digest("hex").slice(0, 12));
   mkdirSync(target, { recursive: true, mode: 0o755 });
-  mkdirSync(GRAPHYN_DIR, { recursive: true });
-  symlinkSync(target, home);
   return target;
 }
 

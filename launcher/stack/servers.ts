@@ -1,10 +1,11 @@
 import type { Place } from "../paths";
 import { step } from "../terminal/progress";
-import { ensureDatabases } from "./databases";
+import { dropTestDatabases, ensureDatabases, keepLettaTemplate, resetLettaDatabase } from "./databases";
 import { devModelBase, startDevModel } from "./dev-model";
 import { installMissing } from "./install";
 import { lettaUrl, migrateLetta, startLetta } from "./letta";
 import { moveModelEndpoint } from "./letta-endpoints";
+import { newestMigration } from "./letta-migrations";
 import { chooseModels, type Models } from "./models";
 import { checkDatabase, checkLetta, type OwnParts } from "./own-parts";
 import { keepOrChoosePort } from "./ports";
@@ -54,6 +55,7 @@ export async function startServers({ place, secrets, own, env, isForTests = fals
       const options = { forgetful: isForTests, onLaunch: remember("postgres") };
       const { adminUrl } = await startPostgres(place, ports.postgres, secrets.postgresAdmin, options);
       embedded = { ...(await ensureDatabases(ports.postgres, secrets)), adminUrl };
+      if (isForTests) await dropTestDatabases(ports.postgres, secrets);
       return `${POSTGRES_VERSION} on 127.0.0.1:${ports.postgres}`;
     });
   }
@@ -75,6 +77,7 @@ export async function startServers({ place, secrets, own, env, isForTests = fals
       secrets,
       models,
       remember,
+      isForTests,
     });
 
   return {
@@ -94,6 +97,7 @@ async function startEmbeddedLetta(options: {
   secrets: Secrets;
   models: Models;
   remember: (name: ServerName) => (process: { pid: number; startedAt: string }) => void;
+  isForTests: boolean;
 }): Promise<void> {
   const { place, port, databaseUrl, secrets, models } = options;
   await step("Letta", "starting", async ({ say }) => {
@@ -106,7 +110,11 @@ async function startEmbeddedLetta(options: {
       onLaunch: options.remember("letta"),
     };
     say("migrating its database");
-    const migrated = await migrateLetta(letta);
+    const databasePort = Number(new URL(databaseUrl).port);
+    const migration = newestMigration();
+    const isReset = options.isForTests && (await resetLettaDatabase(databasePort, secrets, migration));
+    const migrated = await migrateLetta(letta, migration);
+    if (options.isForTests && !isReset) await keepLettaTemplate(databasePort, secrets, migration);
     await moveModelEndpoint(place, databaseUrl, models);
     say("starting");
     await startLetta(letta);
