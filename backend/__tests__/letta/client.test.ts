@@ -206,6 +206,21 @@ describe("a stop", () => {
     expect((await org.conversations.runs(conversationId)).map((run) => run.status)).toEqual(["cancelled"]);
   });
 
+  it("leaves nothing of the exchange in Letta, also when the model answers later: what was said has to be said again (LET-2, SSE-6)", async () => {
+    const { conversationId } = await newConversation(org, "dev-slow-1000");
+    for await (const event of org.streamMessage({ conversationId, content: "never mind" })) {
+      expect(event.type).toBe("run");
+      break;
+    }
+    const next = await listen(org, { conversationId, content: "and now" }); // answers after the stopped one would have
+    expect(next.error).toBeNull();
+    const messages = await org.conversations.messages(conversationId, { order: "asc" });
+    expect(messages.filter((message) => message.kind === "user_message").map((message) => message.text)).toEqual([
+      "and now",
+    ]);
+    expect(messages.filter((message) => message.kind === "assistant_message")).toHaveLength(1);
+  });
+
   it("before it was asked costs Letta nothing (LET-2)", async () => {
     const { conversationId } = await newConversation(org);
     const { error } = await listen(org, { conversationId, content: "no", signal: AbortSignal.abort() });

@@ -150,8 +150,9 @@ export function toLettaError(error: unknown, signal?: AbortSignal): LettaError {
     if (typeof status === "number") return fromStatus(status, field(cause, "error"));
     cause = field(cause, "cause");
   }
-  if (signal?.aborted) return new LettaError("cancelled", { cause: error });
-  return new LettaError("bad_response", { cause: error });
+  if (signal?.aborted) return new LettaError("cancelled");
+  // JSON that cannot be parsed is quoted in the parser's error, and may be somebody's text: so no cause.
+  return new LettaError("bad_response", error instanceof SyntaxError ? { code: "json" } : { cause: error });
 }
 
 const UNREACHABLE = new Set([
