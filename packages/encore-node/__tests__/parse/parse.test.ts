@@ -104,6 +104,36 @@ export const out = api.streamOut<Out>({ path: "/out" }, async (stream) => {});`;
   });
 });
 
+describe("other ways to write the same (ENC-1)", () => {
+  it("reads aliases, namespaces, function expressions, type arguments and composed types", () => {
+    const source = `import * as enc from "encore.dev/api";
+import { api as endpoint, Cookie, Header, Query } from "encore.dev/api";
+import type { Min } from "encore.dev/validate";
+interface Base { key: Header<"X-Base">; at?: Header<Date> }
+interface P extends Base { ids: Query<string[], "ids">; limit?: Query<number> & Min<1>; flag: Header<boolean, "X-Flag"> | undefined; n?: Cookie<number, "n"> }
+export const one = endpoint({ path: "/one/:id" }, async function ({ id }: P & { id: boolean }): Promise<void> {});
+export const two = enc.api<{ a: string }, { b: string }>({ path: "/two" }, async (req) => ({ b: req.a }));
+export const three = endpoint.streamIn<{ id: number }, { v: number }>({ path: "/in/:id" } as const, async (h, stream): Promise<{ total: number }> => ({ total: 1 }));`;
+    const meta = metaOf(shop(source));
+    const fields = endpointOf(meta, "one").request?.map(({ place, optional, schema }) => [place, optional, schema]);
+    expect(fields).toEqual([
+      [{ in: "query", name: "ids" }, false, { kind: "array", items: { kind: "string" } }],
+      [{ in: "query", name: "limit" }, true, { kind: "number", rules: { op: "min", value: 1 } }],
+      [{ in: "header", name: "X-Flag" }, true, { kind: "boolean" }],
+      [{ in: "cookie", name: "n" }, true, { kind: "number" }],
+      [{ in: "header", name: "X-Base" }, false, { kind: "string" }],
+      [{ in: "header", name: "at" }, true, { kind: "date" }],
+      [{ in: "path", name: "id" }, false, { kind: "boolean" }],
+    ]);
+    expect(endpointOf(meta, "two")).toMatchObject({ request: [{ name: "a" }], response: [{ name: "b" }] });
+    expect(endpointOf(meta, "three")).toMatchObject({
+      path: [{}, { name: "id", type: "number" }],
+      inbound: { fields: [{ name: "v" }] },
+      outbound: { fields: [{ name: "total" }] },
+    });
+  });
+});
+
 describe("types (ENC-1)", () => {
   it.each([
     ["string", { kind: "string" }],
@@ -128,6 +158,19 @@ describe("types (ENC-1)", () => {
     ["Record<string, number[]>", { kind: "record", value: { kind: "array", items: { kind: "number" } } }],
     ["{ [key: string]: any }", { kind: "record", value: { kind: "any" } }],
     ["true", { kind: "literal", value: true }],
+    ["string & {}", { kind: "string" }],
+    ["NonNullable<string | null>", { kind: "string" }],
+    [
+      '{ [K in "a"]?: number }',
+      { kind: "object", fields: [{ name: "a", optional: true, doc: "", schema: { kind: "number" } }] },
+    ],
+    [
+      '("a" | "b") | (null | 1)',
+      {
+        kind: "union",
+        variants: ["a", "b", null, 1].map((value) => (value === null ? { kind: "null" } : { kind: "literal", value })),
+      },
+    ],
   ])("%s", (type, schema) => {
     expect(schemaOf(type).schema).toEqual(schema);
   });

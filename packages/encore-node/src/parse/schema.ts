@@ -11,6 +11,7 @@ const UNIVERSE = new Set([
   ...["Date", "Array"],
 ]);
 
+const OBJECTS = ts.TypeFlags.Object | ts.TypeFlags.Intersection;
 const NO_TEMPLATES = "Template literal types are not supported in Encore's schemas; use string.";
 const NO_UNDEFINED = '"undefined" is only possible as a field\'s own type; write null or make the field optional.';
 
@@ -153,6 +154,7 @@ export class SchemaBuilder {
     }
     const [base, ...more] = bases;
     if (!base) return this.unsupported(type, at, "is a validation without a type; attach it to one with '&'");
+    if (rules.length === 0 && more.length === 0) return this.inline(base, node, at);
     if (rules.length === 0 || more.length > 0) {
       if (bases.every((part) => part.flags & ts.TypeFlags.Object) && rules.length === 0)
         return { kind: "object", fields: this.objectFields(type, at) };
@@ -267,7 +269,8 @@ export class SchemaBuilder {
   }
 
   private argumentName(type: ts.Type): string {
-    return this.nameOf(type) ?? this.checker.typeToString(type).replace(/[^A-Za-z0-9]+/g, "");
+    const unnamed = type.flags & OBJECTS && !this.checker.isArrayType(type) ? "Object" : undefined;
+    return this.nameOf(type) ?? unnamed ?? this.checker.typeToString(type).replace(/[^A-Za-z0-9]+/g, "");
   }
 
   private isTaken(name: string): boolean {
@@ -296,10 +299,11 @@ function unionMembers(node: ts.TypeNode | undefined): ts.TypeNode[] {
   return ts.isUnionTypeNode(node) ? node.types.flatMap((part) => unionMembers(part)) : [node];
 }
 
-/** Joins variants that are one type with different rules (`string & (A | B)` reaches us as two), and drops repeats. */
+/** Joins variants that are one type with different rules (`string & (A | B)` reaches us as two), drops repeats, and takes in unions. */
 function mergeVariants(variants: Schema[]): Schema {
   const groups = new Map<string, { schema: Schema; rules: (Rule | undefined)[] }>();
-  for (const { rules, ...schema } of variants) {
+  const flat = variants.flatMap((variant) => (variant.kind === "union" ? variant.variants : [variant]));
+  for (const { rules, ...schema } of flat) {
     const key = JSON.stringify(schema);
     const group = groups.get(key) ?? { schema, rules: [] as (Rule | undefined)[] };
     group.rules.push(rules);
