@@ -7,7 +7,9 @@ export interface Utterance {
   text: string;
 }
 
-const NAME = "\\p{Lu}[\\p{L}\\p{N}'’._-]*(?: \\p{Lu}[\\p{L}\\p{N}'’._-]*){0,2}";
+/** A word of a name: "Ada", "O'Neil", "v2.1", or an initial with its full stop. Another word's full stop ends the sentence, and the name. */
+const NAME_WORD = "\\p{Lu}(?:\\.|[\\p{L}\\p{N}'’_-]*(?:\\.[\\p{L}\\p{N}'’_-]+)*)";
+const NAME = `${NAME_WORD}(?: ${NAME_WORD}){0,2}`;
 const AGENT_NAME = [
   new RegExp(`\\b[Yy]our name is (${NAME})`, "u"),
   new RegExp(`\\b[Yy]ou are (?:called |named )?(${NAME})`, "u"),

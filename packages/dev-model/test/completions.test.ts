@@ -31,6 +31,18 @@ describe("chat completions", () => {
     expect(content).toBe(first.message.content);
   });
 
+  it("takes a name to its end and no further", async () => {
+    for (const [instructions, name] of [
+      ["You are Critic. You say what could go wrong.", "Critic"],
+      ["You are J. R. Baker, a cook.", "J. R. Baker"],
+      ["You are Test Bot 2. Be kind.", "Test Bot"],
+      ["Your name is Ada Lovelace.", "Ada Lovelace"],
+    ] as const) {
+      const { message } = await client.whole("dev", [system(instructions), user("Mira: Hello.")]);
+      expect(message.content).toContain(`Mira, this is ${name}.`);
+    }
+  });
+
   it("names the agent and the speaker, repeats what was said, and differs between two agents", async () => {
     const said = user("Mira: I like ferns.\nTom: Which plant survives shade?");
     const ada = (await client.whole("dev", [ADA, said])).message.content;
