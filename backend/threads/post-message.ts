@@ -1,5 +1,4 @@
 import { api, ErrCode, type Header } from "encore.dev/api";
-import type { MaxLen, MinLen } from "encore.dev/validate";
 import { invalid, problem } from "../lib/errors";
 import type { LogEntry, Message } from "../lib/events";
 import { caller } from "../organizations/caller";
@@ -11,14 +10,16 @@ import type { AgentSeat, ParticipantView, ThreadContext, ThreadState } from "./t
 import { type QueuedTurn, queueTurns } from "./turns/queue-turns";
 import { startTurns, type TurnToRun } from "./turns/run-turn";
 
-/** Characters of one message. */
-export type MessageContent = string & MinLen<1> & MaxLen<100_000>;
+/** Characters of one message. Checked here and not by its type, so that the refusal carries the conversation. */
+const CONTENT_CHARS_MAX = 100_000;
+const MENTIONS_MAX = 50;
 
 interface PostMessageRequest {
   id: string;
-  content: MessageContent;
-  /** Agent ids: only these answer. Without it every agent of the thread does. */
-  mentions?: string[] & MaxLen<50>;
+  /** 1 to 100 000 characters. */
+  content: string;
+  /** Agent ids, 50 at most: only these answer. Without it every agent of the thread does. */
+  mentions?: string[];
   /** Who says it, for a program that speaks for its users: a person of the thread. Only with an owner's or admin's key. */
   sender_id?: string;
   /** A retry with the same key and body gets the first answer again and starts nothing. Up to 255 characters. */
@@ -54,6 +55,7 @@ export const postMessage = api(
           await lockThread(tx, orgID, id);
           const state = await requireThread(tx, orgID, id);
           refuseArchived(state);
+          refuseUnfit(content, mentions);
           const sender = requireSender(state, sender_id ?? who.userID, who);
           const seats = answering(state, mentions);
           entries = await appendLog(tx, orgID, id, [
@@ -89,6 +91,20 @@ function refuseArchived(state: ThreadState): void {
     "This thread is archived and takes no more messages.",
     'Bring it back with PATCH /threads/:id {"state": "active"}, or begin another thread.',
   );
+}
+
+function refuseUnfit(content: string, mentions: string[] | undefined): void {
+  if (content.length === 0 || content.length > CONTENT_CHARS_MAX) {
+    throw invalid(
+      "bad_content",
+      `content: 1 to ${CONTENT_CHARS_MAX} characters; this has ${content.length}.`,
+      content.length === 0 ? "Say something." : "Send it as several messages.",
+      { content_chars_max: CONTENT_CHARS_MAX },
+    );
+  }
+  if ((mentions?.length ?? 0) > MENTIONS_MAX) {
+    throw invalid("too_many_mentions", `mentions: ${MENTIONS_MAX} at most.`, "Leave mentions out to ask every agent.");
+  }
 }
 
 function requireSender(state: ThreadState, senderId: string, who: ReturnType<typeof caller>): ParticipantView {

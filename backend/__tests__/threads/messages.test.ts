@@ -150,9 +150,12 @@ describe("messages", () => {
     expect(body.details).toMatchObject({ reason: "unknown_mention", context: { last_seq: 2 } });
   });
 
-  it("refuses a message without text, or with too much of it", async () => {
+  it("refuses a message without text, or with too much of it, with context (THR-5)", async () => {
     const id = await newThread(org);
-    expect((await post(id, { content: "" })).status).toBe(400);
-    expect((await post(id, { content: "x".repeat(100_001) })).status).toBe(400);
+    for (const content of ["", "x".repeat(100_001)]) {
+      const { status, body } = await org.call<Problem>("POST", `/threads/${id}/messages`, { content });
+      expect(status).toBe(400);
+      expect(body.details).toMatchObject({ reason: "bad_content", context: { thread: { id }, last_seq: 2 } });
+    }
   });
 });
