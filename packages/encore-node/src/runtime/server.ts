@@ -3,11 +3,14 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { App } from "./http/app.js";
 import { serve } from "./http/gateway.js";
+import { endEventStreams } from "./http/invoke.js";
 import { makeUpgrader } from "./stream/upgrade.js";
 
 /** Head of a request, all headers together (hyper's default is larger; nobody honest needs more). */
 const HEADER_BYTES = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 60_000;
+/** What streams are left after the signal for last words; requests have the whole time. */
+const STREAM_GRACE_MS = 250;
 const KEEP_ALIVE_MS = 65_000;
 
 export interface RunningServer {
@@ -45,15 +48,23 @@ export async function startServer(app: App): Promise<RunningServer> {
     port,
     async stop(drainMs) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const settled = closed.then(() => upgrader.closed());
       server.closeIdleConnections();
       for (const res of open) if (!res.headersSent) res.shouldKeepAlive = false;
-      upgrader.close();
+      const streams = setTimeout(
+        () => {
+          endEventStreams();
+          upgrader.close();
+        },
+        Math.min(STREAM_GRACE_MS, drainMs / 2),
+      );
       const idle = setInterval(() => server.closeIdleConnections(), 50);
       const cut = setTimeout(() => {
         upgrader.terminate();
         server.closeAllConnections();
       }, drainMs);
-      await closed;
+      await settled;
+      clearTimeout(streams);
       clearInterval(idle);
       clearTimeout(cut);
     },

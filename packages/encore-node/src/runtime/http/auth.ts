@@ -18,6 +18,10 @@ import { parsePairs } from "../schema/query.js";
 import { decodeHead } from "./decode.js";
 import type { Handler, RequestShape } from "./endpoint.js";
 
+export function noCredentials(): ApiFailure {
+  return failure("unauthenticated", UNAUTHENTICATED_MESSAGE);
+}
+
 export class Authenticator {
   handler: Handler | null = null;
 
@@ -25,6 +29,16 @@ export class Authenticator {
     readonly shape: RequestShape,
     private readonly authData: Node,
   ) {}
+
+  /** Whether the request carries no credentials at all: most do not, and need not wait for anything. */
+  anonymous(query: string, rawHeaders: readonly string[]): boolean {
+    return !this.handler || !this.carries(this.pairs(query), rawHeaders);
+  }
+
+  private pairs(query: string): [string, string][] {
+    const node = this.shape.query;
+    return node && query !== "" ? parsePairs(query).filter(([k]) => node.fields.has(k)) : [];
+  }
 
   /** Who is calling; an `unauthenticated` failure counts only where the endpoint demands somebody. */
   async authenticate(
@@ -34,8 +48,8 @@ export class Authenticator {
     origin: CallOrigin | null,
   ): Promise<AuthInfo | ApiFailure> {
     const { shape, handler } = this;
-    const pairs = shape.query ? parsePairs(query).filter(([k]) => shape.query?.fields.has(k)) : [];
-    if (!handler || !this.carries(pairs, rawHeaders)) return failure("unauthenticated", UNAUTHENTICATED_MESSAGE);
+    const pairs = this.pairs(query);
+    if (!handler || !this.carries(pairs, rawHeaders)) return noCredentials();
     const fields: Record<string, unknown> = {};
     const bad = decodeHead(shape, [], pairs, rawHeaders, fields, {});
     if (bad) return bad;

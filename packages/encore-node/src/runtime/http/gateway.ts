@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type ApiFailure, failure, fromThrown, isFailure } from "../errors.js";
 import type { AuthInfo } from "../request.js";
 import type { App } from "./app.js";
+import { noCredentials } from "./auth.js";
 import { drain } from "./body.js";
 import { wellEncoded } from "./decode.js";
 import type { Endpoint } from "./endpoint.js";
@@ -63,8 +64,11 @@ function health(app: App, res: ServerResponse): void {
 }
 
 function run(x: Exchange): void {
-  if (!x.app.auth) {
-    runEndpoint(x);
+  if (!x.app.auth || x.app.auth.anonymous(x.query, x.req.rawHeaders)) {
+    if (x.app.auth && x.endpoint.meta.auth) {
+      sendGatewayFailure(x.app, x.req, x.res, noCredentials());
+      drain(x.req);
+    } else runEndpoint(x);
     return;
   }
   authorize(x.app, x.endpoint, x.query, x.req.rawHeaders, x.path)

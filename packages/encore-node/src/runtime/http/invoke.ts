@@ -1,6 +1,7 @@
 /** The endpoint's part of a request (endpoint.rs): payload, exposure, handler, answer, in this order. */
 
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Writable } from "node:stream";
 import { type ApiFailure, codeOfStatus, failure, fromThrown, isFailure } from "../errors.js";
 import { type AuthInfo, appHeaders, correlationOf, Request } from "../request.js";
 import type { App } from "./app.js";
@@ -99,6 +100,30 @@ function sendResult(x: Exchange, result: HandlerResult): void {
   else sendAnswer(x, answer);
 }
 
+interface OpenRaw {
+  res: ServerResponse;
+  end(): void;
+  response: Writable | null;
+}
+
+const openRaw = new Set<OpenRaw>();
+
+/** Event streams have no end of their own: at shutdown they end here, and their handlers hear `close`. */
+export function endEventStreams(): void {
+  for (const { res, end, response } of openRaw) {
+    const type = res.getHeader("content-type") ?? sentHeader(res, "content-type");
+    if (!String(type).startsWith("text/event-stream")) continue;
+    end();
+    response?.destroy();
+  }
+}
+
+/** Headers given to writeHead as a list are not kept by Node; the head itself is. */
+function sentHeader(res: ServerResponse, name: string): string {
+  const head = (res as unknown as { _header?: string })._header ?? "";
+  return new RegExp(`^${name}: (.*)$`, "im").exec(head)?.[1] ?? "";
+}
+
 function invokeRaw(x: Exchange, request: Request): void {
   const { req, res } = x;
   const writer = new ResponseWriter(res, commonHeaders(x));
@@ -106,7 +131,10 @@ function invokeRaw(x: Exchange, request: Request): void {
   res.on("error", () => {});
   try {
     const { result, response } = callRaw(() => x.endpoint.handler?.(request, writer, reader), writer);
+    const entry: OpenRaw = { res, end: () => writer.close(), response };
+    openRaw.add(entry);
     res.on("close", () => {
+      openRaw.delete(entry);
       if (!res.writableFinished) {
         reader.abandon();
         response?.destroy();

@@ -113,9 +113,18 @@ function matches(pattern: string): Validator {
   };
 }
 
-/** Rust's syntax where it differs from JavaScript's: leading flags and named groups. */
+/** Rust's syntax where it differs from JavaScript's: flags at the start, named groups, the text's own ends. */
 function toRegExp(pattern: string): RegExp {
-  const flags = /^\(\?([ims]+)\)/.exec(pattern);
-  const body = (flags ? pattern.slice(flags[0].length) : pattern).replaceAll("(?P<", "(?<");
-  return new RegExp(body, `u${flags?.[1] ?? ""}`);
+  const flags = /^(\^?)\(\?([ims]+)\)/.exec(pattern);
+  const rest = flags ? (flags[1] ?? "") + pattern.slice(flags[0].length) : pattern;
+  const body = rest.replaceAll("(?P<", "(?<").replaceAll("\\A", "^").replaceAll("\\z", "$");
+  const given = flags?.[2] ?? "";
+  for (const unicode of ["u", ""]) {
+    try {
+      return new RegExp(body, unicode + given);
+    } catch {
+      // Rust accepts escapes that JavaScript refuses in its Unicode mode.
+    }
+  }
+  throw new Error(`encore-node: the pattern ${rustString(pattern)} of MatchesRegexp has no JavaScript form`);
 }

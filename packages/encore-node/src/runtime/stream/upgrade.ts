@@ -22,6 +22,8 @@ export interface Upgrader {
   handle(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Closes every stream, for shutdown. */
   close(): void;
+  /** Resolves when no stream is left. */
+  closed(): Promise<void>;
   /** Cuts those that did not close. */
   terminate(): void;
 }
@@ -55,6 +57,10 @@ export function makeUpgrader(app: App): Upgrader {
     close() {
       clearInterval(timer);
       for (const ws of wss.clients) ws.close();
+    },
+    async closed() {
+      const gone = (ws: WebSocket): Promise<void> => new Promise((resolve) => ws.once("close", () => resolve()));
+      await Promise.all([...wss.clients].map(gone));
     },
     terminate() {
       for (const ws of wss.clients) ws.terminate();
