@@ -16,8 +16,8 @@ const COLUMNS = [
  * the meantime, the agents made on it are told. Agents on a user's provider are theirs and stay as they are.
  */
 export async function moveModelEndpoint(place: Place, databaseUrl: string, models: Models): Promise<void> {
-  if (!models.usesDevModel) return;
-  const now = models.embeddingsBase;
+  const now = models.lettaEnv.OPENAI_API_BASE;
+  if (!models.needsDevModel || now === undefined) return;
   const before = readState(place.state).devModelBase;
   if (before !== undefined && before !== now) {
     await inDatabase(databaseUrl, async (db) => {

@@ -1,11 +1,13 @@
 /** What answers the agents: the user's own provider, or the dev model. Decided once from the environment. */
 export interface Models {
   readonly usesDevModel: boolean;
+  /** True also when only embeddings come from it: Anthropic has none. */
+  readonly needsDevModel: boolean;
   /** What Letta is given of the user's providers. */
   readonly lettaEnv: Readonly<Record<string, string>>;
   /** Handles to use if nobody names a model, best first; Letta's list decides. */
   readonly preferredHandles: readonly string[];
-  /** OpenAI-compatible endpoint for Graphyn's own embeddings of messages. */
+  /** OpenAI-compatible endpoint for Graphyn's own embeddings of messages; EMBEDDINGS_API_BASE and EMBEDDINGS_API_KEY name another. */
   readonly embeddingsBase: string;
   readonly embeddingsKey: string;
   /** Addresses that Letta will call, for the choice of certificates. */
@@ -23,7 +25,8 @@ const DEV_MODEL_KEY = "dev-model";
  * `ANTHROPIC_API_KEY` Anthropic, `GRAPHYN_MODEL` one of Letta's handles. With none of them the dev model answers.
  */
 export function chooseModels(env: NodeJS.ProcessEnv, devModelBase: string): Models {
-  const { OPENAI_API_KEY, OPENAI_API_BASE, ANTHROPIC_API_KEY, GRAPHYN_MODEL } = env;
+  const { OPENAI_API_KEY, OPENAI_API_BASE, ANTHROPIC_API_KEY, EMBEDDINGS_API_BASE, EMBEDDINGS_API_KEY, GRAPHYN_MODEL } =
+    env;
   const hasOpenAi = Boolean(OPENAI_API_KEY || OPENAI_API_BASE);
   const usesDevModel = !hasOpenAi && !ANTHROPIC_API_KEY;
   const base = hasOpenAi ? OPENAI_API_BASE || OPENAI_BASE : devModelBase;
@@ -44,12 +47,15 @@ export function chooseModels(env: NodeJS.ProcessEnv, devModelBase: string): Mode
   ];
   return {
     usesDevModel,
+    needsDevModel: !hasOpenAi,
     lettaEnv: { OPENAI_API_KEY: key, OPENAI_API_BASE: base, ...(ANTHROPIC_API_KEY ? { ANTHROPIC_API_KEY } : {}) },
     preferredHandles: handles,
-    embeddingsBase: base,
-    embeddingsKey: key,
+    embeddingsBase: EMBEDDINGS_API_BASE || base,
+    embeddingsKey: EMBEDDINGS_API_BASE ? EMBEDDINGS_API_KEY || "none" : key,
     addresses: [base, ...(ANTHROPIC_API_KEY ? [ANTHROPIC_BASE] : [])],
-    description: usesDevModel ? "the dev model, which is no language model" : names.join(" and "),
+    description: usesDevModel
+      ? "the dev model, which is no language model"
+      : `${names.join(" and ")}${hasOpenAi || EMBEDDINGS_API_BASE ? "" : "; embeddings by the dev model, which knows words and no meaning"}`,
   };
 }
 

@@ -62,7 +62,7 @@ export async function startServers({ place, secrets, own, env, isForTests = fals
   if (own.databaseUrl) await step("Database", "asking it", () => checkDatabase(own.databaseUrl ?? ""));
 
   const models = chooseModels(env, devModelBase(ports["dev-model"]));
-  if (models.usesDevModel) {
+  if (models.needsDevModel) {
     await step("Dev model", "starting", async () => {
       await startDevModel(place, ports["dev-model"], { record: isForTests, onLaunch: remember("dev-model") });
       return `on 127.0.0.1:${ports["dev-model"]}; not a language model`;
@@ -86,7 +86,7 @@ export async function startServers({ place, secrets, own, env, isForTests = fals
     lettaUrl: own.letta?.url ?? lettaUrl(ports.letta),
     lettaKey: own.letta?.key ?? secrets.lettaServer,
     models,
-    devModelUrl: models.usesDevModel ? `http://127.0.0.1:${ports["dev-model"]}` : undefined,
+    devModelUrl: models.needsDevModel ? `http://127.0.0.1:${ports["dev-model"]}` : undefined,
   };
 }
 
