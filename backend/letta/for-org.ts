@@ -27,7 +27,21 @@ export async function forOrg(orgId: string): Promise<LettaOrg> {
   return waiting;
 }
 
+let wall: Promise<void> | undefined;
+
+/** Once a process: whether Letta keeps organizations apart at all. */
+function wallHolds(): Promise<void> {
+  wall ??= letta()
+    .admin.checkWall()
+    .catch((error: unknown) => {
+      wall = undefined;
+      throw error;
+    });
+  return wall;
+}
+
 async function open(orgId: string): Promise<LettaOrg> {
+  await wallHolds();
   const org = letta().as(await provision(letta(), orgId));
   if (ready.size >= CACHED_MAX) ready.delete(ready.keys().next().value as string);
   ready.set(orgId, org);

@@ -4,6 +4,7 @@ import { identifierKey, type LettaAgent, LettaError } from "../lib/letta-client"
 import { caller } from "../organizations/caller";
 import { letta } from "./client";
 import { forOrg } from "./for-org";
+import { whyNot } from "./problem";
 import { tagOf } from "./tags";
 
 interface LettaServerHealth {
@@ -79,7 +80,7 @@ export const lettaHealth = api(
       };
     } catch (error) {
       if (!(error instanceof LettaError)) throw error;
-      return { status: "unavailable", problem: error.message, server, pool, organization: null };
+      return { status: "unavailable", problem: whyNot(error), server, pool, organization: null };
     }
   },
 );

@@ -2,6 +2,11 @@ import { type APIError, ErrCode } from "encore.dev/api";
 import { problem } from "../lib/errors";
 import { LettaError, type LettaErrorKind } from "../lib/letta-client";
 
+/** What is wrong and what to do about it, in two sentences. */
+export function whyNot({ kind, message }: LettaError): string {
+  return `${message} ${ANSWERS[kind].hint}`;
+}
+
 /** A LettaError as an answer to a client. Other errors pass unchanged. */
 export function lettaProblem(error: unknown): APIError | unknown {
   if (!(error instanceof LettaError)) return error;
@@ -34,5 +39,9 @@ const ANSWERS: Record<LettaErrorKind, { code: ErrCode; hint: string }> = {
   conflict: { code: ErrCode.Aborted, hint: AGAIN },
   invalid_request: { code: ErrCode.FailedPrecondition, hint: OPERATOR },
   unauthorized: { code: ErrCode.FailedPrecondition, hint: OPERATOR },
+  no_wall: {
+    code: ErrCode.FailedPrecondition,
+    hint: "Start Letta with LETTA_NO_DEFAULT_ACTOR=true, and let nothing between it and Graphyn drop or change the header user_id.",
+  },
   cancelled: { code: ErrCode.Canceled, hint: AGAIN },
 };

@@ -13,6 +13,8 @@ export type Fault =
   | { kind: "garble"; afterBytes: number }
   /** Resets a connection that has answered before when the next request comes on it: the server's keep-alive timeout lost the race. */
   | { kind: "stale" }
+  /** Replaces text of the same length in requests. */
+  | { kind: "rewrite"; from: RegExp; to: string }
   /** Passes the request on and swallows the answer; `fromRequest` counts HTTP requests from 1, since the proxy was started. */
   | { kind: "swallow"; fromRequest?: number };
 
@@ -59,7 +61,10 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       }
       if (REQUEST.test(bytes.subarray(0, 8).toString("latin1"))) proxy.requests++;
       answered = 0; // a new request of a kept connection
-      if (proxy.fault.kind !== "black_hole") upstream.write(bytes);
+      const { fault } = proxy;
+      if (fault.kind === "rewrite")
+        upstream.write(Buffer.from(bytes.toString("latin1").replace(fault.from, fault.to), "latin1"));
+      else if (fault.kind !== "black_hole") upstream.write(bytes);
     });
     upstream.on("data", (bytes) => {
       const { fault } = proxy;
@@ -67,6 +72,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       answered += bytes.length;
       switch (fault.kind) {
         case "none":
+        case "rewrite":
         case "stale":
           client.write(bytes);
           break;

@@ -4,10 +4,11 @@ import { newOrganization, ok } from "../harness/organization";
 import { type Server, startServer } from "../harness/server";
 import { startTcpProxy, type TcpProxy } from "../harness/tcp-proxy";
 import { named, rest, tenantInLetta } from "./past-graphyn";
-import { lettaUrl, until } from "./stack";
+import { lettaUrl, newLetta, newTenant, until } from "./stack";
 
 const ADMIN_KEY = "provisioning-test";
-/** Letta is asked for: organization, user, the identity that may be there, identity, tools. */
+/** Letta is asked twice whether it has a wall, then for: organization, user, the identity that may be there, identity, tools. */
+const WALL_REQUESTS = 2;
 const REQUESTS = 5;
 
 let database: TestDatabase;
@@ -29,12 +30,13 @@ async function start(): Promise<Server> {
 
 it.each(Array.from({ length: REQUESTS }, (_, n) => n + 1))(
   "adopts what a process left that was killed when it had asked Letta for the %i. thing (LET-1, LET-5)",
-  async (fromRequest) => {
+  async (thing) => {
+    const fromRequest = WALL_REQUESTS + thing;
     proxy = await startTcpProxy(lettaUrl());
     const first = await start();
     const org = await newOrganization(
       { ...inject("graphyn"), url: first.url, adminKey: ADMIN_KEY },
-      `Killed at ${fromRequest}`,
+      `Killed at ${thing}`,
     );
     proxy.requests = 0;
     proxy.fault = { kind: "swallow", fromRequest };
@@ -86,6 +88,32 @@ it("tells a caller plainly while Letta is away, and works as soon as it is back 
     status: "ok",
     organization: { agents_here: 1, agents_in_letta: 1 },
   });
+  await running.stop();
+  await proxy.close();
+});
+
+it("uses no Letta that takes strangers for its default user (LET-1, SEC-1)", async () => {
+  proxy = await startTcpProxy(lettaUrl());
+  // What Letta does by itself without LETTA_NO_DEFAULT_ACTOR, and what a header lost on the way would then come to.
+  const direct = newLetta();
+  const everybody = await newTenant(direct);
+  await direct.close();
+  proxy.fault = { kind: "rewrite", from: /user_id: user-[0-9a-f-]{36}/, to: `user_id: ${everybody.lettaUserId}` };
+  const running = await start();
+  const org = await newOrganization({ ...inject("graphyn"), url: running.url, adminKey: ADMIN_KEY });
+  const refused = await org.call("POST", "/agents", { name: "Ada", system_prompt: "You are Ada." });
+  expect(refused).toMatchObject({
+    status: 400,
+    body: { details: { reason: "agent_server_no_wall", retryable: false } },
+  });
+  const health = await ok(org.call<{ problem: string }>("GET", "/letta/health"));
+  expect(health).toMatchObject({
+    status: "unavailable",
+    problem: expect.stringContaining("LETTA_NO_DEFAULT_ACTOR=true"),
+  });
+  expect(await named("orgs", org.orgId)).toEqual([]);
+  proxy.fault = { kind: "none" };
+  expect(await ok(org.call("GET", "/letta/health"))).toMatchObject({ status: "ok" });
   await running.stop();
   await proxy.close();
 });

@@ -1,4 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { PAGE_SIZE } from "./config";
+import { LettaError } from "./errors";
 import type { Context } from "./letta";
 import { idOf, object } from "./resources";
 
@@ -12,6 +14,11 @@ export interface LettaAdmin {
   /** Ids of all organizations with this name, oldest first. Reads the whole list, as Letta can search by nothing. */
   findOrganizations(name: string): Promise<string[]>;
   findUsers(name: string, lettaOrgId: string): Promise<string[]>;
+  /**
+   * Throws `no_wall` when Letta takes somebody it does not know for its default user, as it does unless LETTA_NO_DEFAULT_ACTOR is set
+   * (perf-reliability L2, L3): then a lost header would show one organization's agents to all.
+   */
+  checkWall(): Promise<void>;
   deleteOrganization(id: string): Promise<void>;
   deleteUser(id: string): Promise<void>;
 }
@@ -43,6 +50,19 @@ export function createAdmin({ call, pages }: Context): LettaAdmin {
     findOrganizations: (name) => find("/v1/admin/orgs/", (raw) => raw.name === name),
     findUsers: (name, lettaOrgId) =>
       find("/v1/admin/users/", (raw) => raw.name === name && raw.organization_id === lettaOrgId),
+    checkWall: async () => {
+      for (const headers of [{ user_id: `user-${randomUUID()}` }, {}]) {
+        try {
+          await call(LANE, undefined, (client, signal) =>
+            client.get("/v1/agents/", { query: { limit: 1 }, headers, signal }),
+          );
+        } catch (error) {
+          if (error instanceof LettaError && error.kind === "not_found") continue;
+          throw error;
+        }
+        throw new LettaError("no_wall");
+      }
+    },
     deleteOrganization: async (id) => {
       await call(LANE, undefined, (client, signal) =>
         client.delete("/v1/admin/orgs/", { query: { org_id: id }, signal }),

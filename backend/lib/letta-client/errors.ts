@@ -55,6 +55,11 @@ const KINDS = {
   },
   invalid_request: { retryable: false, blame: "request", message: "The agent server refused the request." },
   unauthorized: { retryable: false, blame: "server", message: "The agent server refused Graphyn's password or user." },
+  no_wall: {
+    retryable: false,
+    blame: "server",
+    message: "The agent server does not keep organizations apart, so it is not used.",
+  },
   cancelled: { retryable: false, blame: "caller", message: "The request was stopped." },
 } as const satisfies Record<string, Kind>;
 

@@ -159,7 +159,7 @@ export async function onBestServer<T>(
       return result;
     } catch (thrown) {
       const error = toLettaError(thrown, signal);
-      if (error.kind === "unauthorized" || error.blame === "caller") outcome.neither();
+      if (error.kind === "unauthorized" || error.kind === "no_wall" || error.blame === "caller") outcome.neither();
       else if (error.blame === "server") outcome.failed();
       else outcome.succeeded();
       if (!neverHeard(error)) throw error;
