@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -25,7 +26,21 @@ export async function start(options: StartOptions): Promise<void> {
   Object.assign(process.env, startEnvironment(options));
   process.setSourceMapsEnabled(true);
   process.chdir(options.root);
+  await prepareRuntime();
   await import(pathToFileURL(main).href);
+}
+
+/** Databases are migrated before any of the app's modules is loaded, as with Encore. */
+async function prepareRuntime(): Promise<void> {
+  const runtime = createRequire(import.meta.url)(path.join(import.meta.dirname, "runtime.cjs")) as {
+    prepare(): Promise<void>;
+  };
+  try {
+    await runtime.prepare();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  }
 }
 
 /** What the runtime and encore.dev read: see SPEC.md, "Configuration". */

@@ -9,7 +9,7 @@ import { ApiCallError } from "./http/call.js";
 import { ResponseWriter } from "./http/raw.js";
 import { Logger } from "./log.js";
 import { Request } from "./request.js";
-import { Gateway, Runtime, Secret } from "./runtime.js";
+import { Gateway, prepare, Runtime, Secret } from "./runtime.js";
 import { Row } from "./sql/connection.js";
 import { Cursor, QueryArgs, SQLConn, SQLDatabase, Transaction } from "./sql/database.js";
 import { Sink, Socket, Stream, WebSocketClient } from "./stream/socket.js";
@@ -40,6 +40,7 @@ export {
   Decimal,
   Gateway,
   Logger,
+  prepare,
   QueryArgs,
   Request,
   ResponseWriter,

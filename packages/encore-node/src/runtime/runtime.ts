@@ -1,6 +1,7 @@
 /** `runtime.Runtime`: what encore.dev asks of Encore's native library, answered by this package. */
 
 import { randomUUID } from "node:crypto";
+import type pino from "pino";
 import { appPath, type Config, databaseUrl, loadConfig, secretValue } from "./config.js";
 import { setDecimalConstructor } from "./decimal.js";
 import { type App, compileApp, endpointKey } from "./http/app.js";
@@ -50,7 +51,7 @@ export class Runtime {
     this.app = compileApp(this.config, log);
     this.rootLogger = new Logger(log);
     this.checkSecrets();
-    this.migrated = this.migrateAll();
+    this.migrated = migrateOnce(this.config, log);
     // Reported by runForever; until then it must not count as unhandled.
     this.migrated.catch(() => {});
     for (const db of this.config.meta.databases) this.openDatabase(db.name);
@@ -74,14 +75,6 @@ export class Runtime {
       process.exit(EXIT_FAILED);
     }
     this.app.log.warn({ secrets: missing }, "secrets without a value are empty in the local environment");
-  }
-
-  private async migrateAll(): Promise<void> {
-    for (const db of this.config.meta.databases) {
-      const dir = db.migrations === null ? null : appPath(this.config, db.migrations);
-      const done = await migrate(db.name, databaseUrl(db.name), dir);
-      if (done.length > 0) this.app.log.info({ database: db.name, files: done }, "migrations applied");
-    }
   }
 
   private openDatabase(name: string): SQLDatabase {
@@ -221,6 +214,31 @@ export class Runtime {
     app.log.flush();
     return 0;
   }
+}
+
+let migrating: Promise<void> | null = null;
+
+/** Migrates all databases, once in a process. */
+function migrateOnce(config: Config, log: pino.Logger): Promise<void> {
+  migrating ??= migrateAll(config, log);
+  return migrating;
+}
+
+async function migrateAll(config: Config, log: pino.Logger): Promise<void> {
+  for (const db of config.meta.databases) {
+    const dir = db.migrations === null ? null : appPath(config, db.migrations);
+    const done = await migrate(db.name, databaseUrl(db.name), dir);
+    if (done.length > 0) log.info({ database: db.name, files: done }, "migrations applied");
+  }
+}
+
+/**
+ * To be awaited before the app's modules are loaded: as with Encore, they find their databases migrated, also where
+ * they use them while loading.
+ */
+export function prepare(): Promise<void> {
+  const config = loadConfig();
+  return migrateOnce(config, makeLogger(config.logLevel));
 }
 
 function nextSignal(): Promise<string> {
