@@ -28,28 +28,12 @@ export async function makeInLetta(
   wanted: { name: string; systemPrompt: string; tools: string[]; model: string; embedding: string | null },
 ): Promise<MadeInLetta> {
   const agentTag = tagOf(intent.agentId);
-  const [tools, blockIds] = await Promise.all([
-    org.tools.byNames(wanted.tools),
-    intent.first
-      ? Promise.all(
-          BLOCKS.map(async ({ label, description }) => {
-            const block = {
-              label,
-              description,
-              value: "",
-              limit: BLOCK_CHARS_MAX,
-              tags: [GRAPHYN_TAG, agentTag],
-              metadata: {},
-            };
-            return (await org.blocks.create(block)).id;
-          }),
-        )
-      : intent.blockIds,
-  ]);
+  const tools = await org.tools.byNames(wanted.tools);
   const usable = tools.filter((tool) => SAFE_TOOL_TYPES.has(tool.type));
   const lacking = wanted.tools.filter((name) => !usable.some((tool) => tool.name === name));
   if (lacking.length > 0) throw new Error(`Letta lacks its own tools ${lacking.join(", ")} in this organization`);
 
+  const blockIds = intent.first ? await makeBlocks(org, agentTag) : intent.blockIds;
   const agent = await org.agents.create({
     name: wanted.name,
     system: wanted.systemPrompt,
@@ -69,6 +53,26 @@ export async function makeInLetta(
     await org.archives.attach(intent.archiveId ?? (await makeArchive(org, intent, wanted.embedding)), agent.id);
   }
   return { lettaId: agent.id, blockIds };
+}
+
+/** Ends only when every request has: one that is still under way when another fails would leave a block behind the clean-up. */
+async function makeBlocks(org: LettaOrg, agentTag: string): Promise<string[]> {
+  const made = await Promise.allSettled(
+    BLOCKS.map(({ label, description }) =>
+      org.blocks.create({
+        label,
+        description,
+        value: "",
+        limit: BLOCK_CHARS_MAX,
+        tags: [GRAPHYN_TAG, agentTag],
+        metadata: {},
+      }),
+    ),
+  );
+  return made.map((one) => {
+    if (one.status === "rejected") throw one.reason;
+    return one.value.id;
+  });
 }
 
 async function makeArchive(org: LettaOrg, intent: Intent, embedding: string): Promise<string> {

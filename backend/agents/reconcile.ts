@@ -22,7 +22,7 @@ const REMOVED_MAX = 50;
  * An unfinished version is left alone for this long: a request that we gave up on may still be carried out in Letta.
  * GRAPHYN_RECONCILE_GRACE_SECONDS changes it.
  */
-const GRACE_SECONDS = Number(process.env.GRAPHYN_RECONCILE_GRACE_SECONDS || 120);
+const GRACE_SECONDS = graceSeconds(process.env.GRAPHYN_RECONCILE_GRACE_SECONDS);
 
 let timer: NodeJS.Timeout | undefined;
 
@@ -103,6 +103,14 @@ async function reconcileOrg(orgId: string): Promise<void> {
     log.info("an agent in Letta that no version knows was removed", { org_id: orgId, agent_version_id: versionId });
   }
   await tenant(orgId, (tx) => markReconciled(tx, orgId));
+}
+
+function graceSeconds(text: string | undefined): number {
+  if (text === undefined || text === "") return 120;
+  const value = Number(text);
+  if (!(value >= 1 && value <= 86_400))
+    throw new Error("GRAPHYN_RECONCILE_GRACE_SECONDS must be a number from 1 to 86400");
+  return value;
 }
 
 function nameOf(error: unknown): string {

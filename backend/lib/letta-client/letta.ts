@@ -1,11 +1,13 @@
 import type { Letta as OfficialClient } from "@letta-ai/letta-client";
 import { createAdmin, type LettaAdmin } from "./admin";
+import { onBestServer } from "./choose-server";
 import { DEFAULT_LIMITS, type LettaConfig, type LettaLimits, PAGE_SIZE, PAGES_MAX } from "./config";
 import { LettaError, toLettaError } from "./errors";
 import { FairQueue } from "./fair-queue";
-import { createOrg, type LettaOrg, type LettaTenant } from "./org";
+import type { LettaOrg, LettaTenant } from "./org";
+import { createOrg } from "./org-calls";
 import { list, object } from "./resources";
-import { createServer, onBestServer, type Server, type ServerHealth, serverHealth } from "./server";
+import { createServer, type Server, type ServerHealth, serverHealth } from "./server";
 
 export interface Letta {
   /** Letta as one organization sees it. Every call goes out under its Letta user, which Letta itself holds to its own organization. */

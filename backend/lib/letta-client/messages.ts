@@ -1,9 +1,10 @@
+import { onBestServer } from "./choose-server";
 import { LettaError } from "./errors";
 import type { LettaEvent } from "./events";
 import type { Context } from "./letta";
 import type { LettaTenant } from "./org";
 import { list, runOf } from "./resources";
-import { onBestServer, type Server } from "./server";
+import type { Server } from "./server";
 import { openStream } from "./stream";
 
 export interface StreamMessage {
