@@ -4,6 +4,7 @@ import { randomFillSync } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Endpoint } from "./http/endpoint.js";
 import { encodeJson } from "./json/write.js";
+import { utf8 } from "./schema/header.js";
 
 export interface AuthInfo {
   userId: string;
@@ -119,18 +120,24 @@ function asJson(value: unknown): unknown {
 
 const INTERNAL_HEADER = "x-encore-meta";
 
-/** Headers for the application: repeated ones become lists; Encore's own are left out. */
-export function appHeaders(raw: readonly string[]): Record<string, string | string[]> {
+/**
+ * Headers for the application: repeated ones become lists; Encore's own are left out; who asked, and for which host, is
+ * in `x-forwarded-*` as behind Encore's gateway (gateway/mod.rs).
+ */
+export function appHeaders(raw: readonly string[], remote: string | undefined): Record<string, string | string[]> {
   const out: Record<string, string | string[]> = {};
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase();
     if (name.startsWith(INTERNAL_HEADER)) continue;
-    const value = raw[i + 1] as string;
+    const value = utf8(raw[i + 1] as string);
     const before = out[name];
     if (before === undefined) out[name] = value;
     else if (Array.isArray(before)) before.push(value);
     else out[name] = [before, value];
   }
+  if (remote !== undefined) out["x-forwarded-for"] = [out["x-forwarded-for"] ?? [], remote].flat().join(", ");
+  if (out.host !== undefined) out["x-forwarded-host"] = out.host;
+  out["x-forwarded-proto"] = "http";
   return out;
 }
 

@@ -18,6 +18,8 @@ import { unsupported } from "./unsupported.js";
 
 /** encore.dev compares this with its own version. */
 const VERSION = "v1.58.6";
+/** A transaction that nobody goes on with is ended by the server. */
+const IDLE_TRANSACTION_MS = 600_000;
 const EXIT_FAILED = 1;
 const EXIT_SECOND_SIGNAL = 130;
 
@@ -80,7 +82,12 @@ export class Runtime {
   private openDatabase(name: string): SQLDatabase {
     const url = databaseUrl(name);
     const pool = new Pool(
-      { connectionString: url, statement_timeout: this.config.statementTimeoutMs, application_name: "encore-node" },
+      {
+        connectionString: url,
+        statement_timeout: this.config.statementTimeoutMs,
+        idle_in_transaction_session_timeout: IDLE_TRANSACTION_MS,
+        application_name: "encore-node",
+      },
       this.config.poolSize,
     );
     const db = new SQLDatabase(url, pool, this.migrated);

@@ -11,6 +11,8 @@ const HEADER_BYTES = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 60_000;
 /** What streams are left after the signal for last words; requests have the whole time. */
 const STREAM_GRACE_MS = 250;
+/** For a request to arrive, its body included; answers may take longer. */
+const REQUEST_TIMEOUT_MS = 300_000;
 const KEEP_ALIVE_MS = 65_000;
 
 export interface RunningServer {
@@ -27,7 +29,7 @@ export async function startServer(app: App): Promise<RunningServer> {
       maxHeaderSize: HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      requestTimeout: 0,
+      requestTimeout: REQUEST_TIMEOUT_MS,
       noDelay: true,
     },
     (req, res) => {

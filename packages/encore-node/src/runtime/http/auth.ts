@@ -53,7 +53,7 @@ export class Authenticator {
     const fields: Record<string, unknown> = {};
     const bad = decodeHead(shape, [], pairs, rawHeaders, fields, {});
     if (bad) return bad;
-    const request = new Request(null, "", path, path, () => appHeaders(rawHeaders), fields, null, origin);
+    const request = new Request(null, "", path, path, () => appHeaders(rawHeaders, undefined), fields, null, origin);
     let result: unknown;
     try {
       result = await handler(request);

@@ -55,7 +55,8 @@ function decodeFailure(what: string, e: unknown): ApiFailure {
 }
 
 function decodeParam(param: PathParam, encoded: string): unknown {
-  const text = encoded.includes("%") ? decodeURIComponent(encoded) : encoded;
+  const text = percentDecode(encoded);
+  if (text === null) return failure("invalid_argument", "unable to parse path params", "Invalid UTF-8 in `_`");
   let value: unknown = text;
   let float = false;
   if (param.type === "number") {
@@ -93,13 +94,17 @@ function scalarError(text: string, number: boolean): string {
   return /^[tfn]/.test(text) ? "expected ident at line 1 column 2" : "expected value at line 1 column 1";
 }
 
-/** Whether every percent sign begins an escape, and the escapes are UTF-8. */
+/** Whether every percent sign begins an escape (recording `path-bad-encoding`). */
 export function wellEncoded(path: string): boolean {
-  if (!path.includes("%")) return true;
+  return !path.includes("%") || !/%(?![0-9a-fA-F]{2})/.test(path);
+}
+
+/** Null where the escapes are no UTF-8. */
+function percentDecode(text: string): string | null {
+  if (!text.includes("%")) return text;
   try {
-    decodeURIComponent(path);
-    return true;
+    return decodeURIComponent(text);
   } catch {
-    return false;
+    return null;
   }
 }

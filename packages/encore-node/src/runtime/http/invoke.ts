@@ -71,7 +71,7 @@ function invoke(x: Exchange, fields: Payload, pathParams: Payload): void {
     sendFailure(x, refused);
     return;
   }
-  const headers = (): Record<string, string | string[]> => appHeaders(req.rawHeaders);
+  const headers = (): Record<string, string | string[]> => appHeaders(req.rawHeaders, req.socket.remoteAddress);
   const correlation = correlationOf(req.headers);
   const url = req.url as string;
   x.request = new Request(endpoint, req.method as string, x.path, url, headers, fields, pathParams, null, correlation);

@@ -92,7 +92,7 @@ export function headerValues(raw: readonly string[], name: string): string[] {
 }
 
 /** Node hands headers over as latin1; Encore reads UTF-8. */
-function utf8(value: string): string {
+export function utf8(value: string): string {
   return /[\u0080-\u00ff]/.test(value) ? Buffer.from(value, "latin1").toString("utf8") : value;
 }
 

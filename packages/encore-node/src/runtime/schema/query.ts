@@ -10,7 +10,8 @@ const QUERY = { coerce: true };
 export type Pairs = [string, string][];
 
 export function parsePairs(query: string): Pairs {
-  return query === "" ? [] : [...new URLSearchParams(query)];
+  // URLSearchParams takes a leading question mark for the query's own.
+  return query === "" ? [] : [...new URLSearchParams(query.startsWith("?") ? `&${query}` : query)];
 }
 
 /** Throws DecodeError. Names are those of the fields: a name given to `Query<>` is not used (recording `query-all`). */

@@ -62,7 +62,7 @@ function prepare(req: IncomingMessage, routed: Routed): Request | ApiFailure {
   const pathParams: Payload = {};
   const bad = decodeHead(endpoint.asQuery, params, query, req.rawHeaders, fields, pathParams);
   if (bad) return bad;
-  const headers = (): Record<string, string | string[]> => appHeaders(req.rawHeaders);
+  const headers = (): Record<string, string | string[]> => appHeaders(req.rawHeaders, req.socket.remoteAddress);
   const payload = endpoint.hasPayload ? fields : null;
   const correlation = correlationOf(req.headers);
   return new Request(endpoint, "GET", path, req.url as string, headers, payload, pathParams, null, correlation);
