@@ -19,6 +19,16 @@ const NOT_SOURCES = [/[<>*…]/, /^\.graphyn\//, /encore\.gen/];
 /** What is taken for a path of this repository: it begins with one of its folders. */
 const REPOSITORY_PATH = /^(?:backend|packages|launcher|bench|docs|scripts|\.claude)\/[\w./-]+$/;
 
+const SKIPPED_FOLDERS = new Set(["node_modules", ".git", ".graphyn", "dist", "encore.gen", ".encore"]);
+const SOURCES = sourcesUnder(".");
+
+function sourcesUnder(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isDirectory()) return SKIPPED_FOLDERS.has(entry.name) ? [] : sourcesUnder(join(folder, entry.name));
+    return [join(folder, entry.name)];
+  });
+}
+
 function wordsInBackticks(text: string): string[] {
   return [...text.matchAll(/`([^`\n]+)`/g)].map(([, word = ""]) => word);
 }
@@ -35,6 +45,11 @@ describe("documents", () => {
       .filter((word) => REPOSITORY_PATH.test(word))
       .filter((word) => !NOT_SOURCES.some((pattern) => pattern.test(word)));
     expect(named.filter((path) => !existsSync(path))).toEqual([]);
+  });
+
+  it.each(DOCUMENTS)("%s names source files by names that are there", (file) => {
+    const named = wordsInBackticks(readFileSync(file, "utf8")).filter((word) => /^[\w/-]+\.(?:ts|sql|py)$/.test(word));
+    expect(named.filter((name) => !SOURCES.some((path) => path === name || path.endsWith(`/${name}`)))).toEqual([]);
   });
 });
 
