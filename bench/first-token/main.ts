@@ -6,7 +6,7 @@
 import pg from "pg";
 import { readArguments } from "../lib/arguments";
 import { type Arm, measure, type Visit } from "../lib/arms";
-import { treeCpuSeconds } from "../lib/cpu";
+import { ownSeconds, treeCpuSeconds } from "../lib/cpu";
 import {
   createAgent,
   createOrganization,
@@ -53,8 +53,7 @@ async function run(stops: Stack["stops"]): Promise<void> {
   const graphyn = await startGraphyn(stack, tap.url);
   say("the stack runs");
 
-  const db = new pg.Client({ connectionString: stack.adminUrl });
-  await db.connect();
+  const db = new pg.Pool({ connectionString: stack.adminUrl, max: AT_ONCE });
   stops.push(() => db.end());
   const organization = await createOrganization(connect(graphyn.url), graphyn.adminKey);
   const agent = await createAgent(organization.api, MODEL);
@@ -117,7 +116,7 @@ async function run(stops: Stack["stops"]): Promise<void> {
 }
 
 interface World {
-  db: pg.Client;
+  db: pg.Pool;
   tap: Tap;
   organization: Organization;
   agent: { agent_id: string; letta_id: string };
@@ -196,24 +195,49 @@ async function newThread({ db, organization, agent }: World): Promise<{ threadId
   throw new Error("the thread's Letta conversation was not made");
 }
 
+/** One thread in which 50 people's messages were answered, and exact copies of it, so that 5 can go on at once. */
 async function longThreads(world: World): Promise<World["long"]> {
   const { api } = world.organization;
-  return Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      const thread = await newThread(world);
-      const stream = await openStream(api, thread.threadId);
-      for (let i = 0; i < LONG_MESSAGES / 2; i++) {
-        await postMessage(
-          api,
-          thread.threadId,
-          `!tokens 3\nMessage ${i + 1} of what was said so far, as long as people write.`,
-        );
-        await stream.until((event) => event.type === "turn_completed");
-      }
-      stream.close();
-      return thread;
-    }),
-  );
+  const first = await newThread(world);
+  const stream = await openStream(api, first.threadId);
+  for (let i = 0; i < LONG_MESSAGES / 2; i++) {
+    await postMessage(
+      api,
+      first.threadId,
+      `!tokens 3\nMessage ${i + 1} of what was said so far, as long as people write.`,
+    );
+    await stream.until((event) => event.type === "turn_completed");
+  }
+  stream.close();
+  const threads = [first];
+  while (threads.length < AT_ONCE) threads.push(await copyThread(world, first));
+  return threads;
+}
+
+/** Copies a thread's log into a new thread by SQL, and its history in Letta by a fork. To say it all again would take minutes. */
+async function copyThread(world: World, source: World["long"][number]): Promise<World["long"][number]> {
+  const { db, organization, letta } = world;
+  const { threadId } = await newThread(world);
+  const conversationId = await forkConversation(letta, source.conversationId);
+  const copy = [
+    "delete from thread_log where org_id = $1 and thread_id = $2 and $3 <> ''",
+    `insert into thread_log (org_id, thread_id, seq, kind, data, created_at)
+      select org_id, $2, seq, kind, data, created_at from thread_log where org_id = $1 and thread_id = $3`,
+    `insert into messages (org_id, thread_id, seq, id, sender_type, sender_id, sender_name, content, status, created_at)
+      select org_id, $2, seq, 'msg_' || md5($2 || id), sender_type, sender_id, sender_name, content, status, created_at
+      from messages where org_id = $1 and thread_id = $3`,
+    `update threads t set last_seq = s.last_seq from threads s
+      where t.org_id = $1 and t.id = $2 and s.org_id = $1 and s.id = $3`,
+    `insert into agent_conversations (org_id, thread_id, agent_version_id, letta_conversation_id, heard_seq)
+      select org_id, $2, agent_version_id, $4, heard_seq from agent_conversations where org_id = $1 and thread_id = $3
+      on conflict (org_id, thread_id, agent_version_id)
+      do update set letta_conversation_id = excluded.letta_conversation_id, heard_seq = excluded.heard_seq`,
+  ];
+  for (const [i, sql] of copy.entries()) {
+    const values = [organization.id, threadId, source.threadId];
+    await db.query(sql, i === copy.length - 1 ? [...values, conversationId] : values);
+  }
+  return { threadId, conversationId };
 }
 
 /** Both servers on one database, asked directly, by turns. */
@@ -245,10 +269,7 @@ async function measureShipped(stack: Stack, world: World, headers: Record<string
 
 /** From now until it is called: the share of all cores that was used by processes other than the stack's and the bench's. */
 function watchOthers(roots: readonly number[]): () => number {
-  const own = () =>
-    roots.reduce((sum, pid) => sum + treeCpuSeconds(pid), 0) +
-    process.cpuUsage().user / 1e6 +
-    process.cpuUsage().system / 1e6;
+  const own = () => roots.reduce((sum, pid) => sum + treeCpuSeconds(pid), 0) + ownSeconds();
   const ownBefore = own();
   const before = readCpuTicks();
   return () => {
@@ -258,7 +279,7 @@ function watchOthers(roots: readonly number[]): () => number {
   };
 }
 
-async function one<T extends object>(db: pg.Client, sql: string, ...values: unknown[]): Promise<T> {
+async function one<T extends object>(db: pg.Pool, sql: string, ...values: unknown[]): Promise<T> {
   const { rows } = await db.query<T>(sql, values);
   if (rows[0] === undefined) throw new Error(`no row: ${sql}`);
   return rows[0];

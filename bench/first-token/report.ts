@@ -88,13 +88,14 @@ function added({ scenarios, seed }: Result): string {
     HISTORIES.map(([key, history]) => {
       const g = byRound(visits, `G/${key}`);
       const l = byRound(visits, `L/${key}`);
-      const { p50, p50_ci95 } = pairedDifference(g, l, seed);
+      const { p50, p99: pairedP99, p50_ci95 } = pairedDifference(g, l, seed);
       const p99 = quantile(firstTexts(visits, `G/${key}`), 0.99) - quantile(firstTexts(visits, `L/${key}`), 0.99);
       const part = (name: string) => samplesOf(visits, `G/${key}`).flatMap((sample) => partOf(sample, name));
       return [
         history,
         at_once,
         `${ms(p50)} (${ms(p50_ci95.low)} to ${ms(p50_ci95.high)})`,
+        ms(pairedP99),
         ms(p99),
         ms(quantile(part("own_ms"), 0.5)),
         ms(quantile(part("own_ms"), 0.99)),
@@ -108,6 +109,7 @@ function added({ scenarios, seed }: Result): string {
     "what Graphyn adds, ms (thread)",
     "at once",
     "G − L paired, p50 (95 %)",
+    "paired p99",
     "p99 of G − p99 of L",
     "own share in the request, p50",
     "p99",

@@ -25,7 +25,7 @@ export interface Visit {
   round: number;
   samples: Sample[];
   failures: string[];
-  /** CPU seconds of the visit by role, trailing work of `settleMs` included, preparation not. */
+  /** CPU seconds of the visit by role, trailing work included, preparation not. */
   cpu_seconds: Record<string, number>;
 }
 
@@ -37,12 +37,15 @@ export interface RigOptions {
   accounted: Accounted;
   /** Stop starting rounds after this time; what was measured counts. */
   budgetMs: number;
-  /** Pause before and after a visit; `SETTLE_MS` unless given. */
-  settleMs?: number;
+  /** The longest wait for the servers to come to rest, before and after a visit; `SETTLE_MS_MAX` unless given. */
+  settleMsMax?: number;
 }
 
-/** Work that servers do after the last byte (storing the step) belongs to the visit that caused it. */
-const SETTLE_MS = 60;
+/** Work that servers do after the last byte (storing a step, embedding a message) belongs to the visit that caused it. */
+const SETTLE_MS_MAX = 400;
+const SETTLE_STEP_MS = 30;
+/** CPU seconds in one step that count as rest: one tick. */
+const REST_SECONDS = 0.01;
 const FAILURES_KEPT = 5;
 
 export async function measure(arms: readonly Arm[], options: RigOptions): Promise<Visit[]> {
@@ -62,15 +65,15 @@ export async function measure(arms: readonly Arm[], options: RigOptions): Promis
 async function visitArm(
   arm: Arm,
   round: number,
-  { atOnce, accounted, settleMs = SETTLE_MS }: RigOptions,
+  { atOnce, accounted, settleMsMax = SETTLE_MS_MAX }: RigOptions,
 ): Promise<Visit> {
   const slots = Array.from({ length: atOnce }, (_, slot) => slot);
   const prepared: (() => Promise<Sample>)[] = [];
   for (const slot of slots) prepared.push(await arm.prepare(slot));
-  await sleep(settleMs);
+  await settle(accounted, settleMsMax);
   const before = cpuSecondsByRole(accounted);
   const results = await Promise.allSettled(prepared.map((request) => request()));
-  await sleep(settleMs);
+  await settle(accounted, settleMsMax);
   const cpu = cpuDifference(cpuSecondsByRole(accounted), before);
   return {
     arm: arm.name,
@@ -81,6 +84,20 @@ async function visitArm(
       .slice(0, FAILURES_KEPT),
     cpu_seconds: cpu,
   };
+}
+
+/** Waits until the accounted processes (but this one) use no more than a tick of CPU in a step. */
+async function settle(accounted: Accounted, msMax: number): Promise<void> {
+  const servers = Object.fromEntries(Object.entries(accounted).filter(([, pid]) => pid !== process.pid));
+  const spent = () => Object.values(cpuSecondsByRole(servers)).reduce((sum, seconds) => sum + seconds, 0);
+  const until = performance.now() + msMax;
+  let before = spent();
+  while (performance.now() < until) {
+    await sleep(SETTLE_STEP_MS);
+    const now = spent();
+    if (now - before <= REST_SECONDS) return;
+    before = now;
+  }
 }
 
 /** The samples of one arm by round, in the form the paired statistics take. */

@@ -2,17 +2,13 @@
 import { readdirSync } from "node:fs";
 import { readStat, TICKS_PER_SECOND } from "./machine";
 
+type Stats = Map<number, NonNullable<ReturnType<typeof readStat>>>;
+
 /**
  * CPU seconds spent so far by the tree under `root`: every live process's own time and that of children it has waited for.
  * Resolution is a tick (10 ms), so sum it over many units.
  */
-export function treeCpuSeconds(root: number): number {
-  const stats = new Map<number, NonNullable<ReturnType<typeof readStat>>>();
-  for (const entry of readdirSync("/proc")) {
-    if (!/^\d+$/.test(entry)) continue;
-    const stat = readStat(Number(entry));
-    if (stat !== null) stats.set(Number(entry), stat);
-  }
+export function treeCpuSeconds(root: number, stats: Stats = readAll()): number {
   const belongs = (pid: number): boolean => {
     for (let at = pid; at > 1; at = stats.get(at)?.parent ?? 0) if (at === root) return true;
     return false;
@@ -25,8 +21,27 @@ export function treeCpuSeconds(root: number): number {
 /** Processes to account for, by role: for example `{letta: 123, postgres: 456}`. */
 export type Accounted = Readonly<Record<string, number>>;
 
+/** This process counts for itself alone: the servers of a bench are its children and have roles of their own. */
 export function cpuSecondsByRole(roots: Accounted): Record<string, number> {
-  return Object.fromEntries(Object.entries(roots).map(([role, pid]) => [role, treeCpuSeconds(pid)]));
+  const stats = readAll();
+  return Object.fromEntries(
+    Object.entries(roots).map(([role, pid]) => [role, pid === process.pid ? ownSeconds() : treeCpuSeconds(pid, stats)]),
+  );
+}
+
+export function ownSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+function readAll(): Stats {
+  const stats: Stats = new Map();
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    const stat = readStat(Number(entry));
+    if (stat !== null) stats.set(Number(entry), stat);
+  }
+  return stats;
 }
 
 export function cpuDifference(after: Record<string, number>, before: Record<string, number>): Record<string, number> {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { place as benchFolder, type Place, ROOT } from "../../launcher/paths";
-import { type Databases, ensureDatabases } from "../../launcher/stack/databases";
+import { type Databases, ensureDatabases, inDatabase } from "../../launcher/stack/databases";
 import { answersOk, devModelBase, startDevModel, stopDevModel } from "../../launcher/stack/dev-model";
 import { installLetta } from "../../launcher/stack/install-letta";
 import { installPostgres } from "../../launcher/stack/install-postgres";
@@ -45,6 +45,7 @@ export async function startStack(stops: Stack["stops"]): Promise<Stack> {
   await initPostgres(place, secrets.postgresAdmin);
   const postgres = await startPostgres(place, await keepOrChoosePort(undefined), secrets.postgresAdmin);
   stops.push(() => stopPostgres(postgres.process));
+  await dropDatabases(postgres.adminUrl);
   const databases = await ensureDatabases(postgres.port, secrets);
   const modelPort = await keepOrChoosePort(undefined);
   const model = await startDevModel(place, modelPort);
@@ -73,6 +74,13 @@ export async function startStack(stops: Stack["stops"]): Promise<Stack> {
     lettaOptions,
     stops,
   };
+}
+
+/** Each run begins with empty databases: a result must not depend on the runs before it, and Letta keeps the address of a model it once knew. */
+async function dropDatabases(adminUrl: string): Promise<void> {
+  await inDatabase(adminUrl, async (db) => {
+    for (const name of ["graphyn", "letta"]) await db.query(`drop database if exists ${name} with (force)`);
+  });
 }
 
 /** A second Letta on the same database, as it is shipped: none of the launcher's settings. */
