@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { firstConversation } from "../conversation/first-conversation";
 import { ensureApiKey } from "../conversation/organization";
@@ -36,7 +36,7 @@ export async function start(args: readonly string[]): Promise<number> {
   const here = place("start");
   const taken = tryLock(here.lock);
   if ("holder" in taken) return alreadyRunning(here, taken.holder.pid);
-  const stopOnSignal = onInterrupt(async () => {
+  const interruption = onInterrupt(async () => {
     await stopServers(here);
     taken.release();
   });
@@ -48,20 +48,21 @@ export async function start(args: readonly string[]): Promise<number> {
     if (values.detach) return 0;
     console.log(`  ${dim("Ctrl-C stops everything; ./graphyn status, chat and logs work from another terminal.")}\n`);
     const ended = await watch(here);
-    await stopOnSignal.whileStopping(() => stopServers(here));
+    if (interruption.isStopping()) return interruption.finished; // it was us who ended it
+    await interruption.whileStopping(() => stopServers(here));
     throw new Fault(
       `${TITLES[ended]} ended by itself. Its last lines:\n${logTail(join(here.logs, `${ended}.log`))}`,
       `All of it: ./graphyn logs ${ended}`,
     );
   } catch (error) {
-    if (stopOnSignal.isStopping()) return stopOnSignal.finished;
+    if (interruption.isStopping()) return interruption.finished;
     if (runningServers(readState(here.state)).length > 0) {
       console.log();
       await stopServers(here);
     }
     throw error;
   } finally {
-    if (!stopOnSignal.isStopping()) taken.release();
+    if (!interruption.isStopping()) taken.release();
   }
 }
 
@@ -137,26 +138,24 @@ async function welcome(here: Place, api: { url: string; key: string }): Promise<
 }
 
 function sayNext(here: Place, url: string, servers: Servers): void {
-  const thread = readState(here.state).chatThread;
+  const env = relative(process.cwd(), here.env);
+  const { description, usesDevModel } = servers.models;
   const rows: [string, string][] = [
     ["Say something", './graphyn chat "What comes after that?"'],
-    ["API", url],
-    ["Its docs", `${url}/docs`],
-    ["Your API key", `in ${here.env} (GRAPHYN_API_KEY), with all other addresses`],
-    ...(thread
-      ? ([
-          [
-            "The stream",
-            `. ${here.env} && curl -N -H "Authorization: Bearer $GRAPHYN_API_KEY" ${url}/threads/${thread}/stream`,
-          ],
-        ] as [string, string][])
-      : []),
-    [
-      "Models",
-      `${servers.models.description}${servers.models.usesDevModel ? "; OPENAI_API_KEY, OPENAI_API_BASE or ANTHROPIC_API_KEY connect a real one" : ""}`,
-    ],
+    ["API and docs", `${url}  ${url}/docs`],
+    ["API key", `${env} (GRAPHYN_API_KEY, with the other addresses)`],
+    ["Model", description],
   ];
+  if (usesDevModel)
+    rows.push(["", "set OPENAI_API_KEY, OPENAI_API_BASE or ANTHROPIC_API_KEY and start again for a real one"]);
   for (const [name, text] of rows) console.log(`  ${dim(name.padEnd(15))}${text}`);
+  const thread = readState(here.state).chatThread;
+  if (thread) {
+    console.log(`\n  ${dim("The thread's stream, as any client reads it:")}`);
+    console.log(
+      `  . ${env.startsWith("/") ? env : `./${env}`}; curl -N -H "Authorization: Bearer $GRAPHYN_API_KEY" $GRAPHYN_URL/threads/${thread}/stream`,
+    );
+  }
   console.log();
 }
 

@@ -18,7 +18,7 @@ interface Problem {
 /** Calls one endpoint and returns its answer. @throws Fault with the server's own sentence and hint. */
 export async function call<T>(
   api: Api,
-  method: "GET" | "POST",
+  method: "GET" | "POST" | "DELETE",
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},

@@ -1,3 +1,4 @@
+import { step } from "../terminal/progress";
 import { bold, cyan, dim } from "../terminal/style";
 import { type Api, call } from "./api";
 import { type Answer, ask, type Context } from "./ask";
@@ -27,8 +28,16 @@ export async function firstConversation(
   api: Api,
   show = console.log,
 ): Promise<{ threadId: string; answers: readonly Answer[] }> {
-  const person = await findOrAdd(api);
-  const agents = await Promise.all(AGENTS.map((agent) => findOrCreate(api, agent)));
+  let person = "";
+  let agents: string[] = [];
+  await step("Agents", "making them in Letta", async ({ say }) => {
+    person = await findOrAdd(api);
+    agents = await Promise.all(AGENTS.map((agent) => findOrCreate(api, agent)));
+    say("warming up");
+    await warmUp(api, agents);
+    return `${AGENTS.map(({ name }) => name).join(" and ")}, made in Letta and warmed up`;
+  });
+  show();
   const body = { title: TITLE, people: [person], agents };
   const { thread, context } = await call<{ thread: { id: string }; context: Context }>(api, "POST", "/threads", body);
   show(`  ${bold(TITLE)}  ${dim(thread.id)}`);
@@ -40,6 +49,17 @@ export async function firstConversation(
     return { threadId: thread.id, answers };
   } finally {
     view.end();
+  }
+}
+
+/** A fresh Letta's first answer is 10 times slower than those that follow. A thread that is erased again takes it. */
+async function warmUp(api: Api, agents: string[]): Promise<void> {
+  const body = { title: "Warming up", agents };
+  const { thread, context } = await call<{ thread: { id: string }; context: Context }>(api, "POST", "/threads", body);
+  try {
+    await ask(api, { id: thread.id, cursor: context.cursor }, { content: "Hello" }, () => undefined);
+  } finally {
+    await call(api, "DELETE", `/threads/${thread.id}?purge=true`);
   }
 }
 

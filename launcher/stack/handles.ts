@@ -21,7 +21,8 @@ export async function defaultHandle(models: Models, named: string | undefined): 
     : [];
   const prefix = OPENAI_API_BASE === "https://api.openai.com/v1" ? "openai" : "openai-proxy";
   const listed = [...anthropic.map((id) => `anthropic/${id}`), ...openai.map((id) => `${prefix}/${id}`)];
-  return chooseHandle(models.preferredHandles, listed);
+  const exact = models.preferredHandles.filter((handle) => !handle.endsWith("/"));
+  return chooseHandle(models.preferredHandles, listed.length > 0 ? listed : exact);
 }
 
 async function listModels(base: string, headers: Record<string, string>): Promise<string[]> {

@@ -14,7 +14,7 @@ import { run, tail } from "./run";
 
 const MIGRATE_TIMEOUT_MS = 180_000;
 const START_TIMEOUT_MS = 120_000;
-const STOP_GRACE_MS = 10_000;
+const STOP_GRACE_MS = 5_000; // it waits for readers of streams, who would stay
 const SERVER_SCRIPT = join(ROOT, "launcher", "stack", "letta_server.py");
 
 /**
