@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** What happens to bytes on their way from the real server back to the client, or to connections. */
 export type Fault =
@@ -66,6 +67,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
         upstream.write(Buffer.from(bytes.toString("latin1").replace(fault.from, fault.to), "latin1"));
       else if (fault.kind !== "black_hole") upstream.write(bytes);
     });
+    let sent = Promise.resolve(); // keeps the order of bytes when a delay ends
     upstream.on("data", (bytes) => {
       const { fault } = proxy;
       const before = answered;
@@ -74,14 +76,19 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
         case "none":
         case "rewrite":
         case "stale":
-          client.write(bytes);
+          sent = sent.then(() => {
+            if (client.writable) client.write(bytes);
+          });
           break;
         case "cut":
           client.write(bytes.subarray(0, Math.max(0, fault.afterBytes - before)));
           if (answered >= fault.afterBytes) setImmediate(end);
           break;
         case "delay":
-          setTimeout(() => client.writable && client.write(bytes), fault.ms);
+          sent = sent.then(async () => {
+            await sleep(fault.ms);
+            if (client.writable) client.write(bytes);
+          });
           break;
         case "garble":
           client.write(

@@ -54,7 +54,7 @@ describe("admission to Letta", () => {
     await withLetta({ streamsMax: 1 }, async (letta) => {
       const org = letta.as(tenant);
       const talking = listen(org, { conversationId, content: "count" });
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await new Promise((resolve) => setTimeout(resolve, 100)); // sent, and its run not known yet
       expect((await letta.health()).pool.streams).toBe(1);
       expect(await org.cancel(conversationId)).toBe(true);
       const { events, error } = await talking;

@@ -155,6 +155,25 @@ describe("a stream", () => {
   });
 });
 
+describe("a stop", () => {
+  it("before the run is known is told at once, and ends the run as soon as it is (LET-2, SSE-6)", async () => {
+    const { conversationId } = await newConversation(direct.as(tenant), "dev-n600-r20");
+    const org = through();
+    proxy.fault = { kind: "delay", ms: 700 };
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 200);
+    const { events, error } = await listen(org, { conversationId, content: "count", signal: stop.signal });
+    expect(events).toEqual([]);
+    expect(error).toMatchObject({ kind: "cancelled" });
+    const next = listen(org, { conversationId, content: "!tokens 2" }); // waits for the stop
+    proxy.fault = { kind: "none" };
+    expect(textOf((await next).events)).toBe("1 2");
+    const runs = await direct.as(tenant).conversations.runs(conversationId);
+    expect(runs.map((run) => run.status).sort()).toEqual(["cancelled", "completed"]);
+    expect((await letta.health()).pool.streams).toBe(0);
+  });
+});
+
 describe("a kept connection", () => {
   it("that Letta closes at this moment is replaced unseen, and the message is sent once (LET-2)", async () => {
     const { conversationId } = await newConversation(direct.as(tenant));
@@ -169,6 +188,20 @@ describe("a kept connection", () => {
     const messages = await direct.as(tenant).conversations.messages(conversationId, { order: "asc" });
     const said = messages.filter((message) => message.kind === "user_message").map((message) => message.text);
     expect(said).toEqual(["!say 0", "!say 1", "!say 2"]);
+  });
+
+  it("that answers garbage or half a head is not taken for a closed one: the message is not sent twice (LET-2)", async () => {
+    const { conversationId } = await newConversation(direct.as(tenant));
+    const org = through();
+    expect((await listen(org, { conversationId, content: "!tokens 2" })).error).toBeNull();
+    for (const fault of [{ kind: "cut", afterBytes: 20 } as const, { kind: "garble", afterBytes: 0 } as const]) {
+      proxy.fault = fault;
+      expect((await listen(org, { conversationId, content: "once" })).error).toMatchObject({ retryable: true });
+      proxy.fault = { kind: "none" };
+      await org.cancel(conversationId);
+    }
+    expect((await letta.health()).servers[0]?.stale_retries).toBe(0);
+    expect(await direct.as(tenant).conversations.runs(conversationId)).toHaveLength(3);
   });
 
   it("serves the next message too (LET-2)", async () => {

@@ -39,6 +39,8 @@ export interface Context {
   readonly limits: LettaLimits;
   readonly streams: FairQueue;
   readonly apiKey: string;
+  /** Messages sent whose run is not known yet, by conversation. */
+  readonly opening: Map<string, Promise<void>>;
   /** Stops under way, by conversation: the next message of a conversation waits for them. */
   readonly stopping: Map<string, Promise<void>>;
   /** One short call: waits for its place, goes to the best server, and fails only with a LettaError. */
@@ -65,6 +67,7 @@ export function createLetta(config: LettaConfig): Letta {
     limits,
     streams,
     apiKey: config.apiKey,
+    opening: new Map(),
     stopping: new Map(),
 
     async call(lane, signal, work) {

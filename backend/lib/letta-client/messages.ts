@@ -3,8 +3,8 @@ import { LettaError } from "./errors";
 import type { LettaEvent } from "./events";
 import type { Context } from "./letta";
 import type { LettaTenant } from "./org";
-import { list, runOf } from "./resources";
 import type { Server } from "./server";
+import { stopLater } from "./stop";
 import { openStream } from "./stream";
 
 export interface StreamMessage {
@@ -16,12 +16,6 @@ export interface StreamMessage {
   signal?: AbortSignal | undefined;
 }
 
-/** How often Letta is asked whether a run has ended. */
-const STOP_POLL_MS = 100;
-
-/** Conversations whose last run is being stopped; beyond, a stop is not waited for by the next message. */
-const STOPPING_MAX = 1_000;
-
 export async function* streamMessage(
   context: Context,
   tenant: LettaTenant,
@@ -30,36 +24,25 @@ export async function* streamMessage(
   const { conversationId, signal } = message;
   await context.stopping.get(conversationId);
   const leave = await context.streams.enter(tenant.orgId, signal);
-  let asked = false;
+
+  // A caller's stop closes the request only once the run is known: before, Letta would make a run that nobody could stop.
+  const closer = new AbortController();
+  const close = () => closer.abort();
+  const asked = new Set<Server>();
+  const begun = begin(context, tenant, message, closer.signal, asked);
+  const opened = begun.then(
+    () => undefined,
+    () => undefined,
+  );
+  context.opening.set(conversationId, opened);
+  void opened.then(() => context.opening.delete(conversationId));
+
   let answering: Server | undefined;
   let ended = false;
   try {
-    // The generator is opened on one server; only what was never heard moves on to another.
-    const { server, first, rest } = await onBestServer(context.servers, signal, async (server) => {
-      asked = true;
-      const stream = openStream(
-        server,
-        {
-          path: `/v1/conversations/${encodeURIComponent(conversationId)}/messages`,
-          headers: {
-            user_id: tenant.lettaUserId,
-            ...(context.apiKey === "" ? {} : { authorization: `Bearer ${context.apiKey}` }),
-          },
-          // Pings: the first names the run before the model is asked, and later ones show that the connection lives.
-          body: {
-            messages: [
-              { role: "user", content: message.content, ...(message.otid === undefined ? {} : { otid: message.otid }) },
-            ],
-            streaming: true,
-            stream_tokens: true,
-            include_pings: true,
-          },
-          signal,
-        },
-        context.limits,
-      );
-      return { server, first: await stream.next(), rest: stream };
-    });
+    const { server, first, rest } = await unlessStopped(begun, signal);
+    signal?.addEventListener("abort", close, { once: true });
+    if (signal?.aborted) close();
     answering = server;
     answering.inFlight++;
     if (!first.done) {
@@ -68,63 +51,69 @@ export async function* streamMessage(
     }
     ended = true;
   } catch (error) {
-    if (answering !== undefined && error instanceof LettaError && error.blame === "server")
-      answering.breaker.enter().failed();
-    // What Letta itself ended needs no stop; what it may still be working on does.
-    if (
-      error instanceof LettaError &&
-      (error.blame === "model" || error.blame === "request") &&
-      !STILL_RUNNING.has(error.kind)
-    )
-      ended = true;
+    if (error instanceof LettaError) {
+      if (error.blame === "server") answering?.breaker.enter().failed();
+      // What Letta itself ended needs no stop; what it may still be working on does.
+      ended = (error.blame === "model" || error.blame === "request") && error.kind !== "model_timeout";
+    }
     throw error;
   } finally {
+    signal?.removeEventListener("abort", close);
     if (answering !== undefined) answering.inFlight--;
-    leave();
-    if (asked && !ended) stopLater(context, tenant, conversationId);
+    if (ended || asked.size === 0) {
+      leave();
+    } else {
+      const closed = opened.then(() => {
+        close();
+        leave();
+      });
+      stopLater(context, tenant, conversationId, closed);
+    }
   }
 }
 
-const STILL_RUNNING = new Set<LettaError["kind"]>(["model_timeout"]);
-
-function stopLater(context: Context, tenant: LettaTenant, conversationId: string): void {
-  if (context.stopping.has(conversationId) || context.stopping.size >= STOPPING_MAX) return;
-  const stopping = stopRuns(context, tenant, conversationId).then(
-    () => undefined,
-    () => undefined, // Letta is away: the next message will find that out by itself
-  );
-  context.stopping.set(
-    conversationId,
-    stopping.finally(() => context.stopping.delete(conversationId)),
-  );
+/** Sends the message and waits for its first event, which names the run. Only what no server heard moves on to another. */
+function begin(
+  context: Context,
+  tenant: LettaTenant,
+  { conversationId, content, otid }: StreamMessage,
+  signal: AbortSignal,
+  asked: Set<Server>,
+) {
+  const request = {
+    path: `/v1/conversations/${encodeURIComponent(conversationId)}/messages`,
+    headers: {
+      user_id: tenant.lettaUserId,
+      ...(context.apiKey === "" ? {} : { authorization: `Bearer ${context.apiKey}` }),
+    },
+    // Pings: the first names the run before the model is asked, and later ones show that the connection lives.
+    body: {
+      messages: [{ role: "user", content, ...(otid === undefined ? {} : { otid }) }],
+      streaming: true,
+      stream_tokens: true,
+      include_pings: true,
+    },
+    signal,
+  };
+  return onBestServer(context.servers, signal, async (server) => {
+    asked.add(server);
+    const rest = openStream(server, request, context.limits);
+    return { server, first: await rest.next(), rest };
+  });
 }
 
-/** Asks Letta to stop what runs in a conversation, and asks again until nothing does. */
-export async function stopRuns(context: Context, tenant: LettaTenant, conversationId: string): Promise<boolean> {
-  const headers = { user_id: tenant.lettaUserId };
-  const deadline = AbortSignal.timeout(context.limits.cancelMsMax);
-  const path = `/v1/conversations/${encodeURIComponent(conversationId)}`;
+/** The promise's result, or `cancelled` as soon as the signal says so; the promise goes on by itself. */
+async function unlessStopped<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let onAbort = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new LettaError("cancelled"));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
   try {
-    for (;;) {
-      const live = list(
-        await context.call(tenant.orgId, deadline, (client, signal) =>
-          client.get("/v1/runs/", {
-            query: { conversation_id: conversationId, statuses: ["created", "running"] },
-            headers,
-            signal,
-          }),
-        ),
-      ).map(runOf);
-      if (live.length === 0) return true;
-      await context
-        .call(tenant.orgId, deadline, (client, signal) => client.post(`${path}/cancel`, { headers, signal }))
-        .catch((error: unknown) => {
-          if (!(error instanceof LettaError && error.kind === "conflict")) throw error; // 409: it ended in between
-        });
-      await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS));
-    }
-  } catch (error) {
-    if (deadline.aborted) return false;
-    throw error;
+    return await Promise.race([promise, stopped]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -1,9 +1,10 @@
 import { PAGE_SIZE } from "./config";
 import { LettaError } from "./errors";
 import type { Context } from "./letta";
-import { stopRuns, streamMessage } from "./messages";
+import { streamMessage } from "./messages";
 import { identifierKey, type LettaOrg, type LettaTenant } from "./org";
 import { agentOf, blockOf, idOf, type LettaAgent, list, messageOf, modelOf, runOf, toolOf } from "./resources";
+import { stopRuns } from "./stop";
 
 /** Letta takes letters, digits, spaces, hyphens, underscores and apostrophes in an agent's name, and answers 500 to anything else. */
 function plainName(name: string): string {

@@ -1,13 +1,8 @@
 import { Letta as OfficialClient } from "@letta-ai/letta-client";
-import { buildConnector, type Dispatcher, Pool, fetch as undiciFetch } from "undici";
+import { type Dispatcher, Pool, fetch as undiciFetch } from "undici";
 import { Breaker, type BreakerState } from "./breaker";
-import {
-  KEEP_ALIVE_MS,
-  type LettaLimits,
-  SILENT_SOCKET_MS_MAX,
-  STALE_SOCKET_MS_MAX,
-  STALE_SOCKET_RETRIES_MAX,
-} from "./config";
+import { KEEP_ALIVE_MS, type LettaLimits, SILENT_SOCKET_MS_MAX, STALE_SOCKET_RETRIES_MAX } from "./config";
+import { wasStale, watchingConnector } from "./stale-sockets";
 
 /** One Letta server: its connections, its breaker, the official client over them, and how much it has to do. */
 export interface Server {
@@ -36,7 +31,6 @@ export interface ServerHealth {
 }
 
 export function createServer(url: string, apiKey: string, limits: LettaLimits): Server {
-  const connect = buildConnector({ timeout: limits.connectMsMax, keepAlive: true });
   const pool = new Pool(new URL(url).origin, {
     connections: limits.streamsMax + limits.callsMax + 2, // 2: probes and stops never wait for a connection
     pipelining: 1,
@@ -44,14 +38,7 @@ export function createServer(url: string, apiKey: string, limits: LettaLimits): 
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     headersTimeout: limits.callMsMax,
     bodyTimeout: SILENT_SOCKET_MS_MAX,
-    connect: (options, callback) => {
-      connect(options, (...result) => {
-        result[1]?.on("error", (error: Error) => {
-          if ((result[1]?.bytesRead ?? 0) > 0) reusedSocketErrors.add(error);
-        });
-        callback(...result);
-      });
-    },
+    connect: watchingConnector(limits.connectMsMax),
   });
   const server: Server = {
     url,
@@ -78,23 +65,6 @@ export async function probe(server: Server): Promise<boolean> {
 }
 
 const PROBE_MS_MAX = 3_000;
-
-/** Errors of connections that had answered something before: reused ones. */
-const reusedSocketErrors = new WeakSet<Error>();
-
-/**
- * Whether a failed request went to a connection that Letta had already closed. Only then may it be repeated: it was not heard. Must
- * not be asked once any byte of the answer has come.
- */
-export function wasStale(error: unknown, startedAt: number): boolean {
-  if (performance.now() - startedAt > STALE_SOCKET_MS_MAX) return false;
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 6; cause = cause.cause, depth++) {
-    if (reusedSocketErrors.has(cause)) return true;
-    const { code, socket } = cause as Error & { code?: unknown; socket?: { bytesRead?: unknown } | null };
-    if (code === "UND_ERR_SOCKET") return typeof socket?.bytesRead === "number" && socket.bytesRead > 0;
-  }
-  return false;
-}
 
 /** The streaming call, by undici itself (see stream.ts). Resolves when the head of the answer has come. */
 export async function requestStream(
