@@ -137,6 +137,11 @@ describe("queries, headers, cookies", () => {
       message,
     });
   });
+  it("carries header values as UTF-8 both ways (ENC-1)", async () => {
+    const got = await get("/n/headers", { "x-text": Buffer.from("é").toString("latin1") });
+    expect(Buffer.from(String(got.headers["x-text"]), "latin1").toString("utf8")).toBe("é");
+    expect((got.body as { seen: string }).seen).toContain('"text":"é"');
+  });
   it("writes cookies with their attributes in Encore's order (ENC-1)", async () => {
     expect((await get("/n/cookies")).headers["set-cookie"]).toEqual([
       "a=v; Secure; Domain=example.com; Expires=Fri, 02 Jan 2026 03:04:05 GMT",

@@ -9,9 +9,10 @@ import { ApiCallError } from "./http/call.js";
 import { ResponseWriter } from "./http/raw.js";
 import { Logger } from "./log.js";
 import { Request } from "./request.js";
-import { Gateway, prepare, Runtime, Secret } from "./runtime.js";
-import { Row } from "./sql/connection.js";
+import { Gateway, Runtime, Secret } from "./runtime.js";
 import { Cursor, QueryArgs, SQLConn, SQLDatabase, Transaction } from "./sql/database.js";
+import { prepare } from "./sql/prepare.js";
+import { Row } from "./sql/row.js";
 import { Sink, Socket, Stream, WebSocketClient } from "./stream/socket.js";
 import { unsupportedClass } from "./unsupported.js";
 

@@ -1,8 +1,8 @@
 /** `runtime.Runtime`: what encore.dev asks of Encore's native library, answered by this package. */
 
 import { randomUUID } from "node:crypto";
-import type pino from "pino";
-import { appPath, type Config, databaseUrl, loadConfig, secretValue } from "./config.js";
+import { describeApp } from "./app-meta.js";
+import { type Config, databaseUrl, loadConfig, secretValue } from "./config.js";
 import { setDecimalConstructor } from "./decimal.js";
 import { type App, compileApp, endpointKey } from "./http/app.js";
 import { apiCall, type CallOpts } from "./http/call.js";
@@ -11,8 +11,8 @@ import { Logger, makeLogger } from "./log.js";
 import type { Request } from "./request.js";
 import { type RunningServer, startServer } from "./server.js";
 import { SQLDatabase } from "./sql/database.js";
-import { migrate } from "./sql/migrate.js";
 import { Pool } from "./sql/pool.js";
+import { migrateOnce } from "./sql/prepare.js";
 import { connectStream } from "./stream/call.js";
 import { unsupported } from "./unsupported.js";
 
@@ -33,9 +33,6 @@ interface ApiRoute {
   name: string;
   handler: Handler;
 }
-
-const ENVIRONMENT_TYPE = { Production: 0, Development: 1, Ephemeral: 2, Test: 3 } as const;
-const CLOUD = { Encore: 3, Local: 4 } as const;
 
 export class Runtime {
   private readonly config: Config;
@@ -152,19 +149,7 @@ export class Runtime {
   }
 
   appMeta(): unknown {
-    const { config } = this;
-    const services = config.meta.services.map((s) => [s.name, { name: s.name }]);
-    return {
-      appId: config.meta.appId,
-      apiBaseUrl: process.env.ENCORE_NODE_URL ?? `http://localhost:${config.port}`,
-      environment: {
-        name: config.env,
-        type: config.local ? ENVIRONMENT_TYPE.Development : ENVIRONMENT_TYPE.Production,
-        cloud: config.local ? CLOUD.Local : CLOUD.Encore,
-      },
-      build: { revision: process.env.ENCORE_NODE_REVISION ?? "", uncommittedChanges: false },
-      deploy: { id: this.deployId, deployTime: new Date().toISOString(), hostedServices: Object.fromEntries(services) },
-    };
+    return describeApp(this.config, this.deployId);
   }
 
   runtimeConfig(): unknown {
@@ -221,31 +206,6 @@ export class Runtime {
     app.log.flush();
     return 0;
   }
-}
-
-let migrating: Promise<void> | null = null;
-
-/** Migrates all databases, once in a process. */
-function migrateOnce(config: Config, log: pino.Logger): Promise<void> {
-  migrating ??= migrateAll(config, log);
-  return migrating;
-}
-
-async function migrateAll(config: Config, log: pino.Logger): Promise<void> {
-  for (const db of config.meta.databases) {
-    const dir = db.migrations === null ? null : appPath(config, db.migrations);
-    const done = await migrate(db.name, databaseUrl(db.name), dir);
-    if (done.length > 0) log.info({ database: db.name, files: done }, "migrations applied");
-  }
-}
-
-/**
- * To be awaited before the app's modules are loaded: as with Encore, they find their databases migrated, also where
- * they use them while loading.
- */
-export function prepare(): Promise<void> {
-  const config = loadConfig();
-  return migrateOnce(config, makeLogger(config.logLevel));
 }
 
 function nextSignal(): Promise<string> {

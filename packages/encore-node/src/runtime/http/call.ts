@@ -4,19 +4,18 @@
  */
 
 import { AsyncResource } from "node:async_hooks";
-import { canonicalDecimal } from "../decimal.js";
 import { type ApiFailure, failure, fromThrown, internalFailure, isFailure } from "../errors.js";
 import { decodeAny } from "../json/decode.js";
-import { encodeJson, numberText } from "../json/write.js";
+import { encodeJson } from "../json/write.js";
 import { requestFields } from "../log.js";
 import { type AuthInfo, type CallOrigin, Request } from "../request.js";
-import { rfc3339 } from "../schema/datetime.js";
 import { decodeHeaders } from "../schema/header.js";
 import { type App, endpointKey } from "./app.js";
 import { decodeBody, decodeHead, type Payload } from "./decode.js";
-import { encodeAnswer, encodeFields, type HandlerResult, headerTexts } from "./encode.js";
-import { type Endpoint, type RequestShape, shapeFor } from "./endpoint.js";
+import { encodeAnswer, encodeFields, type HandlerResult } from "./encode.js";
+import { type Endpoint, shapeFor } from "./endpoint.js";
 import { refusal } from "./invoke.js";
+import { headerPairs, need, queryPairs, requestPath } from "./outgoing.js";
 
 export interface CallOpts {
   authData?: Record<string, unknown>;
@@ -114,82 +113,6 @@ function callAuth(app: App, source: Request | null | undefined, opts: CallOpts |
   if (typeof given.userID !== "string") throw internalFailure("authData must have a userID that is a string");
   const data = app.auth ? app.auth.copy(given) : (decodeAny(encodeJson(given)) as Record<string, unknown>);
   return { userId: given.userID, data };
-}
-
-function need(data: Payload | null, what: string): Payload {
-  if (!data) throw failure("invalid_argument", `missing ${what} parameters`, `missing ${what} parameters`);
-  return data;
-}
-
-function requestPath(endpoint: Endpoint, data: Payload | null): { path: string; params: string[] } {
-  const params: string[] = [];
-  const parts = endpoint.meta.path.map((s) => {
-    if (s.kind === "literal") return s.value;
-    const value = data?.[s.name];
-    if (value === undefined) {
-      throw failure(
-        "invalid_argument",
-        "missing field in request payload",
-        `missing field in request payload: ${s.name}`,
-      );
-    }
-    const text = encodeURIComponent(scalar(value, s.name));
-    params.push(text);
-    return text;
-  });
-  return { path: `/${parts.join("/")}`, params };
-}
-
-function scalar(value: unknown, name: string): string {
-  if (typeof value === "string") return value;
-  if (value === null || typeof value === "boolean" || typeof value === "bigint") return String(value);
-  if (typeof value === "number") return numberText(value);
-  if (value instanceof Date) return rfc3339(value, "+00:00");
-  if (typeof value === "object" && "__encore_decimal" in value) return canonicalDecimal(String(value));
-  throw failure(
-    "invalid_argument",
-    "unsupported type in request payload",
-    `unsupported type in request payload for field ${name}`,
-  );
-}
-
-/** Every field goes along, as Encore's serializer does it; objects and nulls have no form there. */
-function queryPairs(data: Payload): [string, string][] {
-  const out: [string, string][] = [];
-  for (const key in data) {
-    const value = data[key];
-    if (value === undefined) continue;
-    for (const v of Array.isArray(value) ? value : [value]) {
-      if (v === null || Array.isArray(v)) throw internalFailure("unsupported value");
-      try {
-        out.push([key, scalar(v, key)]);
-      } catch {
-        throw internalFailure("unsupported value");
-      }
-    }
-  }
-  return out;
-}
-
-function headerPairs(shape: RequestShape, data: Payload | null): string[] {
-  const raw: string[] = [];
-  for (const f of shape.headers) {
-    const value = need(data, "header")[f.name];
-    if (value === undefined) {
-      if (f.optional) continue;
-      throw failure("invalid_argument", `missing header parameter: ${f.name}`, `missing header parameter: ${f.name}`);
-    }
-    for (const text of headerTexts(value)) raw.push(f.wire, text);
-  }
-  for (const f of shape.cookies) {
-    const value = need(data, "cookie")[f.name];
-    if (typeof value !== "object" || value === null) {
-      if (f.optional) continue;
-      throw failure("invalid_argument", `missing cookie parameter: ${f.name}`, `missing cookie parameter: ${f.name}`);
-    }
-    raw.push("cookie", `${f.shown}=${headerTexts((value as { value: unknown }).value)[0]}`);
-  }
-  return raw;
 }
 
 /** In a context of its own: the callee's current request must not become the caller's. */

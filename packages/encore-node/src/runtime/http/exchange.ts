@@ -38,6 +38,12 @@ export function lengthOf(body: string): string[] {
   return ["content-length", String(Buffer.byteLength(body))];
 }
 
+/** Node writes a head together with a text body as UTF-8; header values are bytes already (latin1), so they go apart. */
+function asBytes(answer: Answer): string | Buffer {
+  const body = answer.body ?? "";
+  return answer.headers.some((h) => /[\u0080-\u00ff]/.test(h)) ? Buffer.from(body) : body;
+}
+
 export function sendAnswer(x: Exchange, answer: Answer): void {
   const { res } = x;
   const head = commonHeaders(x);
@@ -47,7 +53,7 @@ export function sendAnswer(x: Exchange, answer: Answer): void {
   if (!bodiless) head.push(...lengthOf(answer.body ?? ""));
   try {
     res.writeHead(answer.status, head);
-    res.end(bodiless ? undefined : (answer.body ?? undefined));
+    res.end(bodiless || answer.body === null ? undefined : asBytes(answer));
   } catch (e) {
     sendFailure(x, fromThrown(e));
     return;

@@ -4,8 +4,9 @@ import { expecting, type Node, resolve, type StructField, type StructNode } from
 import { andList } from "../schema/text.js";
 import { fits, transform } from "../schema/union.js";
 import { Mismatch, visitBool, visitNull, visitNumber, visitString } from "../schema/visit.js";
-import { CLOSE_LIST, DecodeError, JsonScanner, OPEN_LIST, OPEN_MAP, QUOTE } from "./scan.js";
-import { buildObject, JsonFloat, type Untyped } from "./untyped.js";
+import { UntypedReader } from "./read-untyped.js";
+import { DecodeError, OPEN_LIST, OPEN_MAP, QUOTE } from "./scan.js";
+import { buildObject } from "./untyped.js";
 
 const BODY = { coerce: false };
 const ANY: Node = { kind: "basic", basic: "any" };
@@ -36,7 +37,7 @@ function textOf(input: Buffer | string): [string, boolean] {
   }
 }
 
-class JsonDecoder extends JsonScanner {
+class JsonDecoder extends UntypedReader {
   value(node: Node): unknown {
     const c = this.peek();
     if (c === QUOTE) return this.done(visitString(node, this.string(), BODY));
@@ -183,80 +184,6 @@ class JsonDecoder extends JsonScanner {
     if (missing) this.failInMap(missingFields(node, (f) => slots[f.slot] !== ABSENT));
     return out;
   }
-
-  /** A value of a field that the schema does not have: any depth, grammar only. */
-  private skip(): void {
-    const open: boolean[] = [];
-    for (;;) {
-      const c = this.peek();
-      let opened = false;
-      if (c === OPEN_MAP || c === OPEN_LIST) {
-        this.i++;
-        open.push(c === OPEN_MAP);
-        opened = true;
-      } else this.skipScalar(c);
-      for (;;) {
-        const inMap = open.at(-1);
-        if (inMap === undefined) return;
-        const more = inMap ? this.nextKey(opened) !== null : this.nextElement(opened);
-        if (more) {
-          if (inMap) this.colon();
-          break;
-        }
-        this.i++;
-        open.pop();
-        opened = false;
-      }
-    }
-  }
-
-  private skipScalar(c: number): void {
-    if (c === QUOTE) this.string();
-    else if (this.isNumberStart(c)) this.number();
-    else if (c === 116) this.word("true");
-    else if (c === 102) this.word("false");
-    else if (c === 110) this.word("null");
-    else this.failPeek(Number.isNaN(c) ? "EOF while parsing a value" : "expected value");
-  }
-
-  private untyped(): Untyped {
-    const c = this.peek();
-    if (c === OPEN_MAP) {
-      this.enter();
-      const out = this.untypedMap();
-      this.leave();
-      return out;
-    }
-    if (c === OPEN_LIST) {
-      this.enter();
-      const out = this.untypedList();
-      this.leave();
-      return out;
-    }
-    const value = this.value(ANY) as Untyped;
-    return typeof value === "number" && this.float && this.isNumberStart(c) ? new JsonFloat(value) : value;
-  }
-
-  private untypedList(): Untyped[] {
-    const out: Untyped[] = [];
-    for (let i = 0; this.nextElement(i === 0); i++) {
-      this.path.push(i);
-      out.push(this.untyped());
-      this.path.pop();
-    }
-    return out;
-  }
-
-  private untypedMap(): Map<string, Untyped> {
-    const out = new Map<string, Untyped>();
-    for (let key = this.nextKey(true); key !== null; key = this.nextKey(false)) {
-      this.path.push(key);
-      this.colon();
-      out.set(key, this.untyped());
-      this.path.pop();
-    }
-    return out;
-  }
 }
 
 export function missingFields(node: StructNode, seen: (f: StructField) => boolean): string {
@@ -264,4 +191,4 @@ export function missingFields(node: StructNode, seen: (f: StructField) => boolea
   return missing.length === 1 ? `missing field ${missing[0]}` : `missing fields ${andList(missing)}`;
 }
 
-export { CLOSE_LIST, DecodeError };
+export { DecodeError };

@@ -3,53 +3,15 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
 import { driverError, fullMessage, isDatabaseError, shortMessage } from "./errors.js";
-import { toParam } from "./params.js";
+import { encodeParams } from "./params.js";
+import { type Known, Row, rememberShape, shapes } from "./row.js";
 import { type Outcome, type Shape, Statement, type Submission, type WireConnection } from "./statement.js";
 import { kindOf, type PgType, remember, TYPE_QUERY, type TypeRow, typeOf } from "./types.js";
-import { type ColumnParser, columnParser } from "./values.js";
+import { columnParser } from "./values.js";
 
 /** Statements kept prepared on one connection; the one unused longest is closed for a new one. */
 const PREPARED_MAX = 256;
-/** SQL texts whose types are remembered in this process. */
-const SHAPES_MAX = 2000;
 const CONNECT_TIMEOUT_MS = 10_000;
-
-interface Column {
-  name: string;
-  type: PgType;
-  parse: ColumnParser | null;
-}
-
-interface Known {
-  params: PgType[];
-  columns: Column[];
-}
-
-const shapes = new Map<string, Known>();
-
-function rememberShape(sql: string, known: Known): void {
-  if (shapes.size >= SHAPES_MAX) shapes.delete(shapes.keys().next().value as string);
-  shapes.set(sql, known);
-}
-
-export class Row {
-  constructor(
-    private readonly columns: Column[],
-    private readonly fields: (string | null)[],
-  ) {}
-
-  values(): Record<string, unknown> {
-    const out: Record<string, unknown> = {};
-    for (let i = 0; i < this.columns.length; i++) {
-      const column = this.columns[i] as Column;
-      const text = this.fields[i] as string | null;
-      if (text === null) out[column.name] = null;
-      else if (column.parse) out[column.name] = column.parse(text);
-      else throw driverError(`unable to parse column ${column.name}: unsupported type: ${column.type.name}`);
-    }
-    return out;
-  }
-}
 
 export interface Result {
   rows: Row[];
@@ -210,21 +172,4 @@ export class PgConnection {
 /** The table changed under a prepared statement: it has to be prepared anew. */
 function isStale(e: Error): boolean {
   return isDatabaseError(e) && (e.code === "26000" || (e.code === "0A000" && e.message.includes("cached plan")));
-}
-
-function encodeParams(args: readonly unknown[], types: PgType[]): (string | null)[] {
-  if (args.length !== types.length) throw driverError(`expected ${types.length} parameters but got ${args.length}`);
-  return args.map((value, i) => {
-    const type = types[i] as PgType;
-    if (type.kind === "other") {
-      throw driverError(
-        `error serializing parameter ${i}: cannot convert between the Rust type \`encore_runtime_core::sqldb::val::RowValue\` and the Postgres type \`${type.name}\``,
-      );
-    }
-    try {
-      return toParam(value, type);
-    } catch (e) {
-      throw driverError(`error serializing parameter ${i}: ${(e as Error).message}`);
-    }
-  });
 }

@@ -1,8 +1,9 @@
 /** `runtime.SQLDatabase`, `Transaction`, `SQLConn`, `Cursor` and `QueryArgs` (runtimes/js/src/sqldb.rs). */
 
-import type { PgConnection, Result, Row } from "./connection.js";
+import type { PgConnection, Result } from "./connection.js";
 import { driverError } from "./errors.js";
 import type { Pool } from "./pool.js";
+import type { Row } from "./row.js";
 
 export class QueryArgs {
   constructor(readonly values: unknown[]) {}

@@ -3,6 +3,7 @@
 import { canonicalDecimal } from "../decimal.js";
 import { encodeJson, numberText } from "../json/write.js";
 import { parseRfc3339, rfc3339 } from "../schema/datetime.js";
+import { driverError } from "./errors.js";
 import type { PgType } from "./types.js";
 
 const RANGE: Record<string, [bigint, bigint, string]> = {
@@ -155,4 +156,22 @@ function arrayParam(list: unknown[], type: PgType): string {
     return text === null ? "NULL" : `"${text.replace(/[\\"]/g, "\\$&")}"`;
   });
   return `{${items.join(",")}}`;
+}
+
+/** All parameters of a statement; throws what the driver throws. */
+export function encodeParams(args: readonly unknown[], types: PgType[]): (string | null)[] {
+  if (args.length !== types.length) throw driverError(`expected ${types.length} parameters but got ${args.length}`);
+  return args.map((value, i) => {
+    const type = types[i] as PgType;
+    if (type.kind === "other") {
+      throw driverError(
+        `error serializing parameter ${i}: cannot convert between the Rust type \`encore_runtime_core::sqldb::val::RowValue\` and the Postgres type \`${type.name}\``,
+      );
+    }
+    try {
+      return toParam(value, type);
+    } catch (e) {
+      throw driverError(`error serializing parameter ${i}: ${(e as Error).message}`);
+    }
+  });
 }
