@@ -8,7 +8,7 @@ import { defineConfig } from "vitest/config";
 /** How many test files run at once. The stack under test needs its share of the same cores. */
 const MAX_WORKERS = 2;
 /** Milliseconds. A unit test that needs longer waits for something it should not need. */
-const UNIT_TIMEOUT_MS = 10_000;
+const UNIT_TIMEOUT_MS = 30_000;
 /** Milliseconds. Real servers answer within this, or they hang. */
 const SERVER_TIMEOUT_MS = 60_000;
 /** Milliseconds. A first start installs packages and migrates two databases. */
