@@ -120,6 +120,12 @@ describe("readers", () => {
     const log = await converse(host.url, { path: "/c/hold", sends: ["{nope", "[]", { text: "a" }] });
     expect(log.slice(0, 2)).toEqual([{ upgrade: 101 }, { message: { text: "a" } }]);
   });
+  it("reads an ordinary request that asks for an upgrade, with its body (ENC-1)", async () => {
+    const body = JSON.stringify({ v: "x".repeat(100_000) });
+    const headers = { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c", "http2-settings": "AAMAAABk" };
+    const got = await exchange(host.url, { method: "POST", path: "/n/any", headers, body });
+    expect(got.body).toEqual({ type: "string", v: "x".repeat(100_000) });
+  });
   it("refuses forbidden headers in the subprotocol (SEC-1)", async () => {
     const encoded = Buffer.from(JSON.stringify({ Cookie: "a=b" })).toString("base64url");
     const log = await converse(host.url, {

@@ -22,7 +22,6 @@ export interface RunningServer {
 }
 
 export async function startServer(app: App): Promise<RunningServer> {
-  const upgrader = makeUpgrader(app);
   const open = new Set<ServerResponse>();
   const server = createServer(
     {
@@ -38,6 +37,10 @@ export async function startServer(app: App): Promise<RunningServer> {
       serve(app, req, res);
     },
   );
+  const upgrader = makeUpgrader(app, (socket, bytes) => {
+    socket.unshift(bytes);
+    server.emit("connection", socket);
+  });
   server.on("upgrade", (req, socket, head) => upgrader.handle(req, socket, head));
   server.on("clientError", (_e, socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

@@ -6,11 +6,13 @@ import { type ApiFailure, errorBody, fromThrown, isFailure, statusOf } from "../
 import type { App } from "../http/app.js";
 import { decodeHead, type Payload } from "../http/decode.js";
 import { JSON_TYPE, lengthOf, sendGatewayFailure } from "../http/exchange.js";
-import { authorize, type Routed, route, serve } from "../http/gateway.js";
+import { authorize, type Routed, route } from "../http/gateway.js";
 import { refusal, upgradeFailure } from "../http/invoke.js";
 import { appHeaders, correlationOf, Request } from "../request.js";
 import { liftProtocolHeaders } from "./subprotocol.js";
 
+/** Hands the connection back to the HTTP server, with these bytes in front. */
+export type GiveBack = (socket: Duplex, bytes: Buffer) => void;
 export type Accept = (req: IncomingMessage, socket: Duplex, head: Buffer, request: Request) => void;
 
 /** Never rejects: whatever goes wrong is answered. */
@@ -20,13 +22,12 @@ export async function handshake(
   socket: Duplex,
   head: Buffer,
   accept: Accept,
+  giveBack: GiveBack,
 ): Promise<void> {
   socket.on("error", () => socket.destroy());
   const routed = route(app, req.method as string, req.url as string);
   if (routed === null || isFailure(routed) || !routed.endpoint.stream) {
-    // No stream: an ordinary request that happens to ask for an upgrade (recording `not-a-stream`).
-    if (head.length > 0) socket.unshift(head);
-    serve(app, req, responseOn(req, socket));
+    giveBack(socket, Buffer.concat([withoutUpgrade(req), head]));
     return;
   }
   const unacceptable = liftProtocolHeaders(req);
@@ -48,6 +49,21 @@ export async function handshake(
   }
   request.auth = auth;
   accept(req, socket, head, request);
+}
+
+const UPGRADE_HEADERS = new Set(["connection", "upgrade", "http2-settings"]);
+
+/**
+ * The head of an ordinary request that happens to ask for an upgrade (recording `not-a-stream`; Java's client asks for
+ * h2c), so that it can be read anew, with its body.
+ */
+function withoutUpgrade(req: IncomingMessage): Buffer {
+  let head = `${req.method} ${req.url} HTTP/1.1\r\n`;
+  for (let i = 0; i < req.rawHeaders.length; i += 2) {
+    const name = req.rawHeaders[i] as string;
+    if (!UPGRADE_HEADERS.has(name.toLowerCase())) head += `${name}: ${req.rawHeaders[i + 1]}\r\n`;
+  }
+  return Buffer.from(`${head}\r\n`, "latin1");
 }
 
 function badUpgrade(req: IncomingMessage): ApiFailure | null {

@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { App } from "../http/app.js";
 import type { Request } from "../request.js";
-import { handshake } from "./handshake.js";
+import { type GiveBack, handshake } from "./handshake.js";
 import { runStream } from "./run.js";
 import { Channel, type Peer } from "./socket.js";
 
@@ -28,7 +28,7 @@ export interface Upgrader {
   terminate(): void;
 }
 
-export function makeUpgrader(app: App): Upgrader {
+export function makeUpgrader(app: App, giveBack: GiveBack): Upgrader {
   const alive = new WeakSet<WebSocket>();
   const wss = new WebSocketServer({
     noServer: true,
@@ -52,7 +52,7 @@ export function makeUpgrader(app: App): Upgrader {
   };
   return {
     handle(req, socket, head) {
-      new AsyncResource("EncoreStream").runInAsyncScope(handshake, null, app, req, socket, head, accept);
+      new AsyncResource("EncoreStream").runInAsyncScope(handshake, null, app, req, socket, head, accept, giveBack);
     },
     close() {
       clearInterval(timer);
