@@ -1,9 +1,12 @@
 /**
  * `npm run bench:first-token`: the time to the first text from the model (M), from Letta called directly (L) and through
  * Graphyn (G), in one run; Letta as started by the launcher against Letta as shipped; and messages accepted a second.
- * Starts a stack of its own. `--rounds N`, `--seed N`, `--loaded-machine-ok`, `--out FOLDER`.
+ * Starts a stack of its own. `--rounds N`, `--seed N`, `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
  */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import pg from "pg";
+import { ROOT } from "../../launcher/paths";
 import { readArguments } from "../lib/arguments";
 import { type Arm, measure, type Visit } from "../lib/arms";
 import { ownSeconds, treeCpuSeconds } from "../lib/cpu";
@@ -20,12 +23,12 @@ import { type Api, call, connect } from "../lib/http";
 import { createConversation, forkConversation, sendToConversation } from "../lib/letta";
 import { readCpuTicks, TICKS_PER_SECOND } from "../lib/machine";
 import { modelArm } from "../lib/model";
-import { stamp, writeResult } from "../lib/result";
+import { replaceSection, stamp, writeResult } from "../lib/result";
 import { type Stack, startGraphyn, startShippedLetta, startStack, withStops } from "../lib/stack";
 import { type Passage, startTap, type Tap } from "../lib/tap";
 import { measureAccepted } from "./accepted";
 import { chart } from "./chart";
-import { type Result, report, rowsForChart } from "./report";
+import { type Result, report, rowsForChart, summary } from "./report";
 
 const MODEL = "dev-n20";
 const LONG_MESSAGES = 100;
@@ -112,6 +115,11 @@ async function run(stops: Stack["stops"]): Promise<void> {
   writeResult(args.out, "first-token.json", JSON.stringify(result));
   writeResult(args.out, "first-token.md", text);
   writeResult(args.out, "first-token.svg", chart("Time to the first text of an answer", rowsForChart(result)));
+  if (args.readme) {
+    const readme = join(ROOT, "README.md");
+    writeFileSync(readme, replaceSection(readFileSync(readme, "utf8"), "bench:first-token", summary(result)));
+    console.log("wrote README.md");
+  }
   for (const api of [letta, world.model, organization.api]) await api.pool.destroy();
 }
 

@@ -1,9 +1,10 @@
 import { expect, it } from "vitest";
 import type { Visit } from "../lib/arms";
+import { replaceSection } from "../lib/result";
 import { quantile, seededRandom } from "../lib/stats";
 import type { Window } from "./accepted";
 import { chart } from "./chart";
-import { type Result, report, rowsForChart } from "./report";
+import { type Result, report, rowsForChart, summary } from "./report";
 
 const random = seededRandom(1);
 const LETTA_MS = 120;
@@ -83,4 +84,14 @@ it("draws every arm with its median", () => {
   expect(rows).toHaveLength(12);
   const svg = chart("First text", rows);
   for (const { samples } of rows) expect(svg).toContain(`>${quantile(samples, 0.5).toFixed(0)} ms<`);
+});
+
+it("puts a short form between the README's marks, and replaces it the next time", () => {
+  const readme = "# Graphyn\n\n<!-- bench:first-token -->\n\n## Read on\n";
+  const once = replaceSection(readme, "bench:first-token", summary(result));
+  expect(once).toContain("| fresh, 1 at once |");
+  expect(once).toContain("2.5 times faster to the first text than as shipped");
+  expect(once).toContain("accepts 400 messages a second without agents, 0.20 of what");
+  const twice = replaceSection(once, "bench:first-token", "nothing");
+  expect(twice).toBe("# Graphyn\n\n<!-- bench:first-token -->\nnothing\n<!-- /bench:first-token -->\n\n## Read on\n");
 });

@@ -43,6 +43,61 @@ export function report(result: Result): string {
   ].join("\n\n");
 }
 
+/** The short form for the README. */
+export function summary(result: Result): string {
+  const rows = result.scenarios.flatMap(({ at_once, visits }) =>
+    HISTORIES.map(([key, history]) => {
+      const cell = (arm: string) => {
+        const { p50, p99 } = summarize(firstTexts(visits, `${arm}/${key}`));
+        return `${ms(p50)} / ${ms(p99)}`;
+      };
+      const { p50, p50_ci95 } = pairedDifference(byRound(visits, `G/${key}`), byRound(visits, `L/${key}`), result.seed);
+      const own = samplesOf(visits, `G/${key}`).flatMap((sample) => partOf(sample, "own_ms"));
+      return [
+        `${history}, ${at_once} at once`,
+        cell("M"),
+        cell("L"),
+        cell("G"),
+        `${ms(p50)} (${ms(p50_ci95.low)} to ${ms(p50_ci95.high)})`,
+        `${ms(quantile(own, 0.5))} / ${ms(quantile(own, 0.99))}`,
+      ];
+    }),
+  );
+  const head = [
+    "First text, ms (p50 / p99)",
+    "the model itself",
+    "Letta directly",
+    "through Graphyn",
+    "Graphyn adds, paired p50 (95 %)",
+    "Graphyn's own share in a request",
+  ];
+  const { started, posted } = ratios(result);
+  const { machine, versions } = result;
+  return [
+    markdownTable(head, rows),
+    "![Time to the first text of an answer](bench/results/first-token.svg)",
+    `Letta as Graphyn starts it is ${started.ratio.toFixed(1)} times faster to the first text than as shipped. \`POST /threads/:id/messages\` accepts ` +
+      `${posted.perSecond.toFixed(0)} messages a second without agents, ${posted.ratio.toFixed(2)} of what a bare \`INSERT\` of the same row does.`,
+    `Measured ${result.date.slice(0, 10)} on ${machine.cores} cores (${machine.cpu}) with ${versions.postgres}, Letta ${versions.letta} and an instant dev model, everything on that machine: ` +
+      "`npm run bench:first-token` ([all numbers](bench/results/first-token.md)).",
+  ].join("\n\n");
+}
+
+function ratios({ shipped: visits, accepted: windows, seed }: Result) {
+  const post = ratesOf(windows, "POST");
+  return {
+    started: pairedRatio(byRound(visits, "shipped"), byRound(visits, "started"), seed),
+    posted: { ...pairedRatio(post, ratesOf(windows, "INSERT"), seed), perSecond: mean([...post.values()].flat()) },
+  };
+}
+
+/** Messages a second of an arm by round. */
+function ratesOf(windows: readonly Window[], arm: Window["arm"]): Map<number, number[]> {
+  return new Map(
+    windows.filter((window) => window.arm === arm).map(({ round, done, seconds }) => [round, [done / seconds]]),
+  );
+}
+
 function firstText({ scenarios }: Result): string {
   const rows = scenarios.flatMap(({ at_once, visits }) =>
     HISTORIES.flatMap(([key, history]) =>
@@ -138,20 +193,15 @@ function shipped({ shipped: visits, seed }: Result): string {
   return `${markdownTable(["Letta, first text, ms", "n", "p50", "p99", "CPU ms", "failed"], rows)}\n\nAs Graphyn starts it, Letta is ${ratio.toFixed(2)} times faster to the first text (95 %: ${ci95.low.toFixed(2)} to ${ci95.high.toFixed(2)}; bar: ${BARS.shipped_ratio}).`;
 }
 
-function accepted({ accepted: windows, seed }: Result): string {
-  const rates = (arm: Window["arm"]) =>
-    new Map(
-      windows
-        .filter((window) => window.arm === arm)
-        .map((window) => [window.round, [window.done / window.seconds]] as const),
-    );
-  const { ratio, ci95 } = pairedRatio(rates("POST"), rates("INSERT"), seed);
+function accepted(result: Result): string {
+  const { accepted: windows } = result;
+  const { ratio, ci95 } = ratios(result).posted;
   const rows = (["POST", "INSERT"] as const).map((arm) => {
     const own = windows.filter((window) => window.arm === arm);
     const done = own.reduce((sum, window) => sum + window.done, 0);
     const cpu = (role: string) =>
       ((own.reduce((sum, window) => sum + (window.cpu_seconds[role] ?? 0), 0) * 1000) / done).toFixed(2);
-    const all = [...rates(arm).values()].flat();
+    const all = [...ratesOf(windows, arm).values()].flat();
     return [
       arm === "POST" ? "`POST /threads/:id/messages`" : "bare `INSERT` of the row",
       own.length,

@@ -7,6 +7,8 @@ export interface BenchArguments {
   loadedMachineOk: boolean;
   /** Where results go; a folder. */
   out: string;
+  /** Put the result into README.md too. Only from a quiet machine. */
+  readme: boolean;
 }
 
 export function readArguments(defaults: { rounds: number }): BenchArguments {
@@ -15,10 +17,18 @@ export function readArguments(defaults: { rounds: number }): BenchArguments {
       seed: { type: "string", default: "1" },
       rounds: { type: "string", default: String(defaults.rounds) },
       "loaded-machine-ok": { type: "boolean", default: false },
+      readme: { type: "boolean", default: false },
       out: { type: "string", default: new URL("../results", import.meta.url).pathname },
     },
   });
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds takes a whole number from 1");
-  return { seed: Number(values.seed), rounds, loadedMachineOk: values["loaded-machine-ok"], out: values.out };
+  if (values.readme && values["loaded-machine-ok"]) throw new Error("--readme is for numbers from a quiet machine");
+  return {
+    readme: values.readme,
+    seed: Number(values.seed),
+    rounds,
+    loadedMachineOk: values["loaded-machine-ok"],
+    out: values.out,
+  };
 }

@@ -49,6 +49,17 @@ export function writeResult(folder: string, name: string, text: string): void {
   console.log(`wrote ${name}`);
 }
 
+/** Replaces what stands between `<!-- name -->` and `<!-- /name -->` (added when missing) of a Markdown text. Throws when the first mark is not there. */
+export function replaceSection(markdown: string, name: string, content: string): string {
+  const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const from = markdown.indexOf(open);
+  if (from < 0) throw new Error(`no "${open}" to put the result at`);
+  const after = from + open.length;
+  const end = markdown.indexOf(close, after);
+  const rest = end < 0 ? markdown.slice(after) : markdown.slice(end + close.length);
+  return `${markdown.slice(0, after)}\n${content.trim()}\n${close}${rest}`;
+}
+
 export function markdownTable(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map((_, i) => (i === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
