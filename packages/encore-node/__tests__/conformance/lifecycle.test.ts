@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import http from "node:http";
+import { connect } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -155,6 +156,14 @@ describe("shutdown", () => {
     await expect(exchange(host.url, { method: "GET", path: "/c/slow/1" })).rejects.toThrow();
     expect(await stopped).toBe(0);
     expect(host.output()).toContain('"msg":"stopped"');
+  });
+  it("does not wait for connections that have asked nothing (DEP-2)", async () => {
+    const host = await startHost({ app: APP, env: { ENCORE_NODE_DRAIN_MS: "300000" } });
+    const socket = connect(Number(new URL(host.url).port), "127.0.0.1");
+    await once(socket, "connect");
+    await exchange(host.url, { method: "GET", path: "/c/slow/1" }); // by then it has been accepted
+    expect(await host.stop()).toBe(0);
+    socket.destroy();
   });
   it("cuts what is not done in time (DEP-2)", async () => {
     const host = await startHost({ app: APP, env: { ENCORE_NODE_DRAIN_MS: "300" } });

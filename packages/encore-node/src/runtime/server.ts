@@ -1,6 +1,7 @@
 /** The HTTP server's life: listen, serve, and on a signal drain within the time given. */
 
 import { createServer, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { App } from "./http/app.js";
 import { serve } from "./http/gateway.js";
 import { endEventStreams } from "./http/invoke.js";
@@ -23,6 +24,7 @@ export interface RunningServer {
 
 export async function startServer(app: App): Promise<RunningServer> {
   const open = new Set<ServerResponse>();
+  const silent = new Set<Socket>();
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES,
@@ -32,6 +34,7 @@ export async function startServer(app: App): Promise<RunningServer> {
       noDelay: true,
     },
     (req, res) => {
+      silent.delete(req.socket);
       open.add(res);
       res.on("close", () => open.delete(res));
       serve(app, req, res);
@@ -41,7 +44,14 @@ export async function startServer(app: App): Promise<RunningServer> {
     socket.unshift(bytes);
     server.emit("connection", socket);
   });
-  server.on("upgrade", (req, socket, head) => upgrader.handle(req, socket, head));
+  server.on("connection", (socket) => {
+    silent.add(socket);
+    socket.once("close", () => silent.delete(socket));
+  });
+  server.on("upgrade", (req, socket, head) => {
+    silent.delete(req.socket);
+    upgrader.handle(req, socket, head);
+  });
   server.on("clientError", (_e, socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     else socket.destroy();
@@ -63,7 +73,11 @@ export async function startServer(app: App): Promise<RunningServer> {
         },
         Math.min(STREAM_GRACE_MS, drainMs / 2),
       );
-      const idle = setInterval(() => server.closeIdleConnections(), 50);
+      const idle = setInterval(() => {
+        server.closeIdleConnections();
+        // Browsers and fetch open connections ahead of need; Node counts one without its first request as busy.
+        for (const socket of silent) if (socket.bytesRead === 0) socket.destroy();
+      }, 50);
       const cut = setTimeout(() => {
         upgrader.terminate();
         server.closeAllConnections();
