@@ -14,6 +14,7 @@ var TICK_MS = 1000;
 var root = path.dirname(__dirname);
 var lockFile = path.join(root, "package-lock.json");
 var installedLock = path.join(root, "node_modules", ".package-lock.json");
+var sumFile = path.join(root, "node_modules", ".graphyn-lock-sum");
 var claim = path.join(root, ".graphyn", "npm.pid");
 var isTerminal = Boolean(process.stdout.isTTY) && !process.env.CI;
 
@@ -31,9 +32,18 @@ function checkNode() {
   );
 }
 
-/** npm writes its own copy of the lock last, so a killed installation leaves none and is done again. */
+function lockSum() {
+  return require("node:crypto").createHash("sha256").update(fs.readFileSync(lockFile)).digest("hex");
+}
+
+/**
+ * npm writes its own copy of the lock last, so a killed installation leaves none and is done again. The sum of the lock that we installed
+ * spares an installation when git only touched the file.
+ */
 function packagesAreThere() {
   try {
+    if (fs.existsSync(installedLock) && fs.existsSync(sumFile) && fs.readFileSync(sumFile, "utf8") === lockSum())
+      return true;
     return fs.statSync(installedLock).mtimeMs >= fs.statSync(lockFile).mtimeMs;
   } catch {
     return false;
@@ -81,7 +91,10 @@ function installPackages(done) {
     clearInterval(timer);
     fs.rmSync(claim, { force: true });
     show(code === 0 ? "✓" : "✗", code === 0 ? "installed\n" : "npm ci failed\n");
-    if (code === 0) return done();
+    if (code === 0) {
+      fs.writeFileSync(sumFile, lockSum());
+      return done();
+    }
     fs.rmSync(installedLock, { force: true });
     fail(
       output.trimEnd().split("\n").slice(-12).join("\n"),

@@ -72,7 +72,7 @@ export async function keepLettaTemplate(port: number, secrets: Secrets, migratio
 /** For tests: drops the databases that a killed run left. */
 export async function dropTestDatabases(port: number, secrets: Secrets): Promise<void> {
   await inDatabase(adminUrl(port, secrets.postgresAdmin), async (db) => {
-    const sql = "select datname from pg_database where datname like 'graphyn\\_test\\_%'";
+    const sql = "select datname from pg_database where datname ~ '^(graphyn_test|encore_node)_'";
     for (const { datname } of (await db.query<{ datname: string }>(sql)).rows) {
       await db.query(`drop database ${db.escapeIdentifier(datname)} with (force)`);
     }

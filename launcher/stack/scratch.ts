@@ -5,13 +5,22 @@ import { afterEach } from "vitest";
 
 const made: string[] = [];
 
-/** An empty folder, removed after the test. */
+/** For tests: an empty folder, removed after the test. */
 export function scratchDir(): string {
-  const dir = mkdtempSync(join(tmpdir(), "graphyn-launcher-"));
+  const dir = scratchDirForFile();
   made.push(dir);
   return dir;
 }
 
+/** The same for tests that go on with it in the next one; they remove it themselves. */
+export function scratchDirForFile(): string {
+  return mkdtempSync(join(tmpdir(), "graphyn-launcher-"));
+}
+
+export function removeScratch(dir: string): void {
+  rmSync(dir, { recursive: true, force: true });
+}
+
 afterEach(() => {
-  for (const dir of made.splice(0)) rmSync(dir, { recursive: true, force: true });
+  for (const dir of made.splice(0)) removeScratch(dir);
 });
