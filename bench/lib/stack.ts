@@ -1,10 +1,9 @@
 /** The bench's own stack, beside a running one: PostgreSQL, the dev model, Letta and Graphyn on free ports of loopback, as the launcher starts them. */
-import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { place as benchFolder, type Place, ROOT } from "../../launcher/paths";
+import { place as benchFolder, type Place } from "../../launcher/paths";
 import { type Databases, ensureDatabases, inDatabase } from "../../launcher/stack/databases";
-import { answersOk, devModelBase, startDevModel, stopDevModel } from "../../launcher/stack/dev-model";
+import { devModelBase, startDevModel, stopDevModel } from "../../launcher/stack/dev-model";
+import { buildGraphyn, startGraphyn as launchGraphyn, stopGraphyn } from "../../launcher/stack/graphyn";
 import { installLetta } from "../../launcher/stack/install-letta";
 import { installPostgres } from "../../launcher/stack/install-postgres";
 import { installUv } from "../../launcher/stack/install-uv";
@@ -13,7 +12,6 @@ import { chooseModels } from "../../launcher/stack/models";
 import { keepOrChoosePort } from "../../launcher/stack/ports";
 import { initPostgres, startPostgres, stopPostgres } from "../../launcher/stack/postgres";
 import type { ProcessIdentity } from "../../launcher/stack/process-identity";
-import { end, launch, untilReady } from "../../launcher/stack/processes";
 import { findPython } from "../../launcher/stack/python";
 import { loadSecrets, type Secrets } from "../../launcher/stack/secrets";
 
@@ -30,9 +28,6 @@ export interface Stack {
   /** What is to be stopped, in the order of starting. */
   stops: (() => Promise<unknown>)[];
 }
-
-const START_MS_MAX = 60_000;
-const GRACE_MS = 15_000;
 
 /** Installs what is missing, then starts all but Graphyn. `stops` is filled as things start, so that a failed start leaves nothing behind. */
 export async function startStack(stops: Stack["stops"]): Promise<Stack> {
@@ -95,37 +90,22 @@ export async function startGraphyn(
   stack: Stack,
   lettaBase: string,
 ): Promise<{ url: string; pid: number; adminKey: string }> {
+  await buildGraphyn();
   const port = await keepOrChoosePort(undefined);
-  const url = `http://127.0.0.1:${port}`;
-  const adminKey = randomBytes(16).toString("hex");
-  const log = join(stack.place.logs, "graphyn.log");
-  const graphyn = launch({
-    command: process.execPath,
-    args: ["packages/encore-node/bin/encore-node.js", "start", "backend"],
-    cwd: ROOT,
-    env: {
-      PATH: process.env.PATH,
-      ENCORE_NODE_PORT: String(port),
-      ENCORE_NODE_HOST: "127.0.0.1",
-      ENCORE_NODE_DB_GRAPHYN: stack.databases.graphynUrl,
-      AdminKey: adminKey,
-      ApiKeyHashKey: stack.secrets.apiKeyHashKey,
-      LettaApiKey: stack.secrets.lettaServer,
-      LETTA_API_URL: lettaBase,
-      EmbeddingsApiKey: "dev-model",
-      EMBEDDINGS_API_BASE: `${stack.modelUrl}/v1`,
-    },
-    log,
+  const graphyn = await launchGraphyn({
+    place: stack.place,
+    host: "127.0.0.1",
+    port,
+    databaseUrl: stack.databases.graphynUrl,
+    lettaUrl: lettaBase,
+    lettaKey: stack.secrets.lettaServer,
+    embeddingsBase: stack.lettaOptions.models.embeddingsBase,
+    embeddingsKey: stack.lettaOptions.models.embeddingsKey,
+    model: undefined,
+    secrets: stack.secrets,
   });
-  stack.stops.push(() => end(graphyn, "SIGTERM", GRACE_MS));
-  await untilReady({
-    name: "Graphyn",
-    process: graphyn,
-    log,
-    timeoutMs: START_MS_MAX,
-    isReady: () => answersOk(`${url}/health`),
-  });
-  return { url, pid: graphyn.pid, adminKey };
+  stack.stops.push(() => stopGraphyn(graphyn));
+  return { url: `http://127.0.0.1:${port}`, pid: graphyn.pid, adminKey: stack.secrets.adminKey };
 }
 
 /** Runs `work` and then stops whatever it has put into `stops`, also when it throws or the user presses Ctrl-C. */
