@@ -46,8 +46,19 @@ export async function tenantInLetta(orgId: string, adminUrl = inject("graphyn").
 
 const INCLUDE = "include=agent.identities&include=agent.tags&include=agent.blocks&include=agent.tools";
 
+/** Lists within an agent (blocks, tools, tags) come in no order of Letta's: here in one, so that two readings can be compared. */
 export async function agentInLetta(lettaId: string, userId: string) {
-  return rest<RawAgent>("GET", `/v1/agents/${lettaId}?${INCLUDE}`, userId);
+  const answer = await rest<RawAgent>("GET", `/v1/agents/${lettaId}?${INCLUDE}`, userId);
+  if (answer.status === 200) sortLists(answer.body);
+  return answer;
+}
+
+function sortLists(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  for (const inner of Object.values(value)) {
+    sortLists(inner);
+    if (Array.isArray(inner)) inner.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  }
 }
 
 export async function agentsInLetta(userId: string): Promise<RawAgent[]> {
