@@ -1,7 +1,9 @@
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Api } from "../conversation/api";
 import { firstConversation } from "../conversation/first-conversation";
 import { ensureApiKey } from "../conversation/organization";
+import { agentIds, warmUp } from "../conversation/warm-up";
 import { Fault } from "../fault";
 import { type Place, place } from "../paths";
 import { writeEnv } from "../stack/env-file";
@@ -105,7 +107,10 @@ async function bringUp(here: Place, port: number, isQuiet: boolean): Promise<voi
     state.readyAt = new Date().toISOString();
   });
   console.log(`\n  ${green("Ready")} ${dim(`after ${seconds(performance.now() - startedAt)}`)}\n`);
-  if (!isQuiet && !readState(here.state).welcomed) await welcome(here, { url, key });
+  const api = { url, key };
+  const isWarmedUp = servers.models.usesDevModel;
+  if (!isQuiet && !readState(here.state).welcomed) await welcome(here, api, isWarmedUp);
+  else if (isWarmedUp) await warmKnownAgents(api);
   sayNext(here, url, servers);
 }
 
@@ -121,10 +126,25 @@ function saveEnv(here: Place, url: string, key: string, servers: Servers): void 
   });
 }
 
-/** The stack is up whatever the agents say, so a conversation that fails is told and does not end it. */
-async function welcome(here: Place, api: { url: string; key: string }): Promise<void> {
+/** Letta is slow once after each start; it is not the person who should meet that. A failure here is no reason to stop. */
+async function warmKnownAgents(api: Api): Promise<void> {
   try {
-    const { threadId, answers } = await firstConversation(api);
+    const agents = await agentIds(api);
+    if (agents.length === 0) return;
+    await step("Agents", "warming up", async () => {
+      await warmUp(api, agents);
+      return "warmed up\n";
+    });
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    console.log(`  ${yellow("The agents do not answer:")} ${error.message}\n  ${error.nextStep}\n`);
+  }
+}
+
+/** The stack is up whatever the agents say, so a conversation that fails is told and does not end it. */
+async function welcome(here: Place, api: Api, isWarmedUp: boolean): Promise<void> {
+  try {
+    const { threadId, answers } = await firstConversation(api, isWarmedUp);
     const isComplete = answers.every(({ error }) => error === undefined);
     updateState(here.state, (state) => {
       state.chatThread = threadId;

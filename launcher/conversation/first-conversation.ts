@@ -3,6 +3,7 @@ import { bold, cyan, dim } from "../terminal/style";
 import { type Api, call } from "./api";
 import { type Answer, ask, type Context } from "./ask";
 import { answersView } from "./show-answers";
+import { warmUp } from "./warm-up";
 
 const PERSON = "Robin";
 const AGENTS = [
@@ -22,44 +23,35 @@ const MESSAGE = "Hello both! Robin and I are opening a small bookshop in spring.
 
 /**
  * Holds the first conversation by the public API alone: two people, two agents, one thread, one message, two answers.
- * What exists from an earlier attempt is used again. Returns the thread's id.
+ * What exists from an earlier attempt is used again. `isWarmedUp`: the agents are asked once before it.
  */
 export async function firstConversation(
   api: Api,
-  show = console.log,
+  isWarmedUp: boolean,
 ): Promise<{ threadId: string; answers: readonly Answer[] }> {
   let person = "";
   let agents: string[] = [];
   await step("Agents", "making them in Letta", async ({ say }) => {
     person = await findOrAdd(api);
     agents = await Promise.all(AGENTS.map((agent) => findOrCreate(api, agent)));
+    const names = AGENTS.map(({ name }) => name).join(" and ");
+    if (!isWarmedUp) return `${names}, made in Letta`;
     say("warming up");
     await warmUp(api, agents);
-    return `${AGENTS.map(({ name }) => name).join(" and ")}, made in Letta and warmed up`;
+    return `${names}, made in Letta and warmed up`;
   });
-  show();
+  console.log();
   const body = { title: TITLE, people: [person], agents };
   const { thread, context } = await call<{ thread: { id: string }; context: Context }>(api, "POST", "/threads", body);
-  show(`  ${bold(TITLE)}  ${dim(thread.id)}`);
-  show(`  ${dim(`people: You, ${PERSON}   agents: ${AGENTS.map(({ name }) => name).join(", ")}`)}\n`);
-  show(`  ${bold(cyan("You"))}\n  ${MESSAGE}\n`);
+  console.log(`  ${bold(TITLE)}  ${dim(thread.id)}`);
+  console.log(`  ${dim(`people: You, ${PERSON}   agents: ${AGENTS.map(({ name }) => name).join(", ")}`)}\n`);
+  console.log(`  ${bold(cyan("You"))}\n  ${MESSAGE}\n`);
   const view = answersView();
   try {
     const answers = await ask(api, { id: thread.id, cursor: context.cursor }, { content: MESSAGE }, view.update);
     return { threadId: thread.id, answers };
   } finally {
     view.end();
-  }
-}
-
-/** A fresh Letta's first answer is 10 times slower than those that follow. A thread that is erased again takes it. */
-async function warmUp(api: Api, agents: string[]): Promise<void> {
-  const body = { title: "Warming up", agents };
-  const { thread, context } = await call<{ thread: { id: string }; context: Context }>(api, "POST", "/threads", body);
-  try {
-    await ask(api, { id: thread.id, cursor: context.cursor }, { content: "Hello" }, () => undefined);
-  } finally {
-    await call(api, "DELETE", `/threads/${thread.id}?purge=true`);
   }
 }
 
