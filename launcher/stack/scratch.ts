@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { lstatSync, mkdtempSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach } from "vitest";
@@ -18,6 +18,10 @@ export function scratchDirForFile(): string {
 }
 
 export function removeScratch(dir: string): void {
+  const data = join(dir, "data");
+  // As root PostgreSQL's files lie elsewhere, since only the owner may enter a temporary folder.
+  if (lstatSync(data, { throwIfNoEntry: false })?.isSymbolicLink())
+    rmSync(readlinkSync(data), { recursive: true, force: true });
   rmSync(dir, { recursive: true, force: true });
 }
 
