@@ -46,10 +46,10 @@ const rows: [string, string, string[]][] = [
     ['shop/shop.ts:3: The route GET /x/:id of "b" is already taken by "a" (shop/shop.ts:2).'],
   ],
   [
-    "parameters of two names at one place",
-    `export const a = api({ method: "GET", path: "/x/:id" }, async (p: { id: string }): Promise<void> => {});\nexport const b = api({ method: "GET", path: "/x/:key/y" }, async (p: { key: string }): Promise<void> => {});`,
+    "a parameter and a wildcard at one place",
+    `export const a = api({ method: "GET", path: "/x/:id" }, async (p: { id: string }): Promise<void> => {});\nexport const b = api({ method: "GET", path: "/x/*rest" }, async (p: { rest: string }): Promise<void> => {});`,
     [
-      'shop/shop.ts:3: The path /x/:key/y of "b" conflicts with /x/:id of "a" (shop/shop.ts:2): parameters at the same place need the same name.',
+      'shop/shop.ts:3: The path /x/*rest of "b" conflicts with /x/:id of "a" (shop/shop.ts:2): a parameter and a wildcard cannot stand at the same place.',
     ],
   ],
   [

@@ -6,16 +6,16 @@ const ALL_METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS",
 
 interface RouteNode {
   literals: Map<string, RouteNode>;
-  /** The one dynamic segment that may stand here, with the endpoint that put it there. */
-  dynamic: { label: string; owner: EndpointMeta; node: RouteNode } | null;
+  /** The one kind of dynamic segment that may stand here, with the endpoint that put it there. */
+  dynamic: { kind: "param" | "wildcard"; owner: EndpointMeta; node: RouteNode } | null;
   endpoint: EndpointMeta | null;
 }
 
 const newNode = (): RouteNode => ({ literals: new Map(), dynamic: null, endpoint: null });
 
 /**
- * Refuses routes that Encore's router refuses: the same route twice (anywhere in the app), and, within one service, two parameters
- * with different names, or a parameter and a wildcard, at the same place of a path.
+ * Refuses routes that Encore's router refuses: the same route twice (anywhere in the app), and, within one service, a parameter and
+ * a wildcard at the same place of a path. What the parameters there are called is each endpoint's own matter.
  */
 export function checkRoutes(endpoints: EndpointMeta[], problems: Problems): void {
   const tries = new Map<string, RouteNode>();
@@ -40,7 +40,7 @@ export function checkRoutes(endpoints: EndpointMeta[], problems: Problems): void
       if (clash) {
         problems.add(
           endpoint.source,
-          `The path ${formatPath(endpoint.path)} of "${endpoint.name}" conflicts with ${formatPath(clash.path)} of "${clash.name}" (${at(clash)}): parameters at the same place need the same name.`,
+          `The path ${formatPath(endpoint.path)} of "${endpoint.name}" conflicts with ${formatPath(clash.path)} of "${clash.name}" (${at(clash)}): a parameter and a wildcard cannot stand at the same place.`,
         );
         break;
       }
@@ -58,9 +58,8 @@ function insert(root: RouteNode, endpoint: EndpointMeta): EndpointMeta | null {
       node = next;
       continue;
     }
-    const label = `${segment.kind === "param" ? ":" : "*"}${segment.name}`;
-    if (node.dynamic && node.dynamic.label !== label) return node.dynamic.owner;
-    node.dynamic ??= { label, owner: endpoint, node: newNode() };
+    if (node.dynamic && node.dynamic.kind !== segment.kind) return node.dynamic.owner;
+    node.dynamic ??= { kind: segment.kind, owner: endpoint, node: newNode() };
     node = node.dynamic.node;
   }
   node.endpoint = endpoint;
