@@ -7,8 +7,8 @@ import { forgetConversation } from "./forget-conversation";
 
 const CONCURRENT_JOBS_MAX = 4;
 const CONNECTIONS_MAX = CONCURRENT_JOBS_MAX + 2;
-/** A job enqueued by another process is seen by its notification; this is for when that was lost. */
-const POLL_MS = 5_000;
+/** Jobs that were enqueued with a delay are found by this; others are told by a notification, and by this when that was lost. */
+const POLL_MS = 1_000;
 
 const logger = new Logger(() => (level, message) => {
   if (level === "error") log.error(message);

@@ -1,7 +1,7 @@
 import { api } from "encore.dev/api";
 import { notFound } from "../lib/errors";
 import { caller } from "../organizations/caller";
-import { inThread, lockThread, requireThread } from "./in-thread";
+import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { publish } from "./live/channels";
 import type { ThreadContext } from "./thread-context";
 import { type CancelTarget, requestCancel } from "./turns/cancel";
@@ -34,7 +34,7 @@ export const cancelTurn = api(
   async ({ id, turnId }: CancelTurnRequest): Promise<CancelTurnResponse> => {
     const { orgID } = caller();
     const entries = await inThread(orgID, id, async (tx) => {
-      await lockThread(tx, orgID, id);
+      await requireLockedThread(tx, orgID, id);
       const turn = await tx.queryRow<CancelTarget>`
         select id, agent_id, state from turns where org_id = ${orgID} and thread_id = ${id} and id = ${turnId}`;
       if (!turn) throw notFound("turn");

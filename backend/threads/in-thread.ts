@@ -1,7 +1,7 @@
 import { type Tx, tenant } from "../db/tenant";
 import { hasContext, inContext, notFound } from "../lib/errors";
 import { isId } from "../lib/ids";
-import { readThread, type ThreadContext } from "./thread-context";
+import { lockThread, readThread, type ThreadContext } from "./thread-context";
 
 /**
  * Runs `work` on one thread in a tenant transaction. Whatever it throws leaves with the conversation's context attached; a thread that
@@ -34,11 +34,9 @@ export async function requireThread(tx: Tx, orgId: string, threadId: string) {
   return state;
 }
 
-/**
- * Takes the lock that orders all writers of a thread, before the thread is read: a statement that itself waits for the lock would see
- * participants and turns as they were before the wait.
- */
-export async function lockThread(tx: Tx, orgId: string, threadId: string): Promise<void> {
-  const row = await tx.queryRow`select 1 as here from threads where org_id = ${orgId} and id = ${threadId} for update`;
-  if (!row) throw notFound("thread");
+/** The thread, locked against all other writers of it; or the one answer for "not there". */
+export async function requireLockedThread(tx: Tx, orgId: string, threadId: string) {
+  const state = await lockThread(tx, orgId, threadId);
+  if (!state) throw notFound("thread");
+  return state;
 }

@@ -3,7 +3,7 @@ import type { Tx } from "../db/tenant";
 import { invalid, problem } from "../lib/errors";
 import type { LogEntry } from "../lib/events";
 import { newId } from "../lib/ids";
-import { lockThread } from "./in-thread";
+import { requireLockedThread } from "./in-thread";
 import { appendLog, type Draft } from "./log";
 
 /** A thread is a conversation, not an audience: its participants travel in every answer's context. */
@@ -25,7 +25,7 @@ interface Named {
  */
 export async function joinThread(tx: Tx, orgId: string, threadId: string, joining: Joining): Promise<LogEntry[]> {
   // The lock comes first, so that two calls at once see each other's participants.
-  await lockThread(tx, orgId, threadId);
+  await requireLockedThread(tx, orgId, threadId);
   const people = await namedPeople(tx, orgId, threadId, unique(joining.people));
   const agents = await namedAgents(tx, orgId, threadId, unique(joining.agents));
   await refuseTooMany(tx, orgId, threadId, people.length + agents.length);

@@ -15,6 +15,9 @@ export interface MessageDraft {
   turn_id?: string;
 }
 
+/** A message is embedded once the answers to it have begun: the first word of an answer is waited for, the search is not. */
+const EMBED_DELAY = "2 seconds";
+
 type Bare<E> = E extends { type: infer T; thread_id: string } ? { type: T } & Omit<E, "type" | "thread_id"> : never;
 
 /** An entry to be appended: a message, or any other log event without what the log adds. */
@@ -50,7 +53,7 @@ export async function appendLog(tx: Tx, orgId: string, threadId: string, drafts:
         as m(id text, sender_type text, sender_id text, sender_name text, content text, status text, turn_id text)
       where kind = 'message' returning id, sender_type
     ), job as (
-      select enqueue_job('embed_message', jsonb_build_object('message_id', id)) from message where sender_type <> 'system'
+      select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message where sender_type <> 'system'
     )
     select seq, created_at, (select count(*) from job) as jobs from entry order by seq`;
   if (appended.length === 0) throw notFound("thread");

@@ -3,7 +3,7 @@ import { invalid, problem } from "../lib/errors";
 import type { LogEntry, Message } from "../lib/events";
 import { caller } from "../organizations/caller";
 import { replayOrRun } from "./idempotency";
-import { inThread, lockThread, requireThread } from "./in-thread";
+import { inThread, requireLockedThread } from "./in-thread";
 import { publish } from "./live/channels";
 import { appendLog } from "./log";
 import type { AgentSeat, ParticipantView, ThreadContext, ThreadState } from "./thread-context";
@@ -52,8 +52,7 @@ export const postMessage = api(
           request: ["POST /threads/:id/messages", id, content, mentions ?? null, sender_id ?? null],
         },
         async () => {
-          await lockThread(tx, orgID, id);
-          const state = await requireThread(tx, orgID, id);
+          const state = await requireLockedThread(tx, orgID, id);
           refuseArchived(state);
           refuseUnfit(content, mentions);
           const sender = requireSender(state, sender_id ?? who.userID, who);

@@ -49,38 +49,55 @@ export interface ThreadState {
 
 type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name"> & { letta_id: string | null };
 
-/**
- * The thread, who takes part, and what is under way, in one statement; null when there is no such thread. Run it after taking the
- * thread's lock where the answer decides a write: a statement that waits for a lock sees the other tables as they were before.
- */
-export async function readThread(tx: Tx, orgId: string, threadId: string): Promise<ThreadState | null> {
-  const row = await tx.queryRow<{
-    title: string | null;
-    type: string;
-    state: "active" | "archived";
-    last_seq: number;
-    prompt_tokens: number;
-    completion_tokens: number;
-    participants: ParticipantRow[];
-    running_turns: RunningTurn[];
-  }>`
-    select t.title, t.type, t.state, t.last_seq, t.prompt_tokens, t.completion_tokens,
-      coalesce((
-        select jsonb_agg(jsonb_build_object(
-          'id', p.id, 'kind', p.kind, 'user_id', p.user_id, 'agent_id', p.agent_id, 'name', p.name, 'joined_at', p.joined_at,
-          'agent_version_id', v.id, 'letta_id', v.letta_id,
-          'letta_conversation_id', c.letta_conversation_id, 'heard_seq', coalesce(c.heard_seq, 0)) order by p.id)
-        from participants p
-          left join agents a on (a.org_id, a.id) = (p.org_id, p.agent_id)
-          left join agent_versions v on (v.org_id, v.id) = (a.org_id, a.current_version_id)
-          left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id) = (p.org_id, p.thread_id, v.id)
-        where p.org_id = t.org_id and p.thread_id = t.id and p.left_at is null), '[]') as participants,
-      coalesce((
-        select jsonb_agg(jsonb_build_object('id', r.id, 'agent_id', r.agent_id, 'state', r.state) order by r.id)
-        from turns r where r.org_id = t.org_id and r.thread_id = t.id and r.state in ('queued', 'running')), '[]') as running_turns
-    from threads t where t.org_id = ${orgId} and t.id = ${threadId}`;
-  if (!row) return null;
+interface ThreadRow {
+  title: string | null;
+  type: string;
+  state: "active" | "archived";
+  last_seq: number;
+  seen_seq: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  participants: ParticipantRow[];
+  running_turns: RunningTurn[];
+}
 
+/** $1 organization, $2 thread. `seen_seq` is last_seq as the statement's other reads see it. */
+const THREAD = `
+  select t.title, t.type, t.state, t.last_seq, t.prompt_tokens, t.completion_tokens,
+    (select s.last_seq from threads s where s.org_id = t.org_id and s.id = t.id) as seen_seq,
+    coalesce((
+      select jsonb_agg(jsonb_build_object(
+        'id', p.id, 'kind', p.kind, 'user_id', p.user_id, 'agent_id', p.agent_id, 'name', p.name, 'joined_at', p.joined_at,
+        'agent_version_id', v.id, 'letta_id', v.letta_id,
+        'letta_conversation_id', c.letta_conversation_id, 'heard_seq', coalesce(c.heard_seq, 0)) order by p.id)
+      from participants p
+        left join agents a on (a.org_id, a.id) = (p.org_id, p.agent_id)
+        left join agent_versions v on (v.org_id, v.id) = (a.org_id, a.current_version_id)
+        left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id) = (p.org_id, p.thread_id, v.id)
+      where p.org_id = t.org_id and p.thread_id = t.id and p.left_at is null), '[]') as participants,
+    coalesce((
+      select jsonb_agg(jsonb_build_object('id', r.id, 'agent_id', r.agent_id, 'state', r.state) order by r.id)
+      from turns r where r.org_id = t.org_id and r.thread_id = t.id and r.state in ('queued', 'running')), '[]') as running_turns
+  from threads t where t.org_id = $1 and t.id = $2`;
+const THREAD_LOCKED = `${THREAD} for update of t`;
+
+/** The thread, who takes part, and what is under way, in one statement; null when there is no such thread. */
+export async function readThread(tx: Tx, orgId: string, threadId: string): Promise<ThreadState | null> {
+  const row = await tx.rawQueryRow<ThreadRow>(THREAD, orgId, threadId);
+  return row && toState(threadId, row);
+}
+
+/**
+ * The same, with the lock that orders all writers of the thread. A statement that had to wait for the lock sees the other tables as they
+ * were before its wait: then it is read once more. (Whoever changes participants or turns appends to the log, so last_seq tells.)
+ */
+export async function lockThread(tx: Tx, orgId: string, threadId: string): Promise<ThreadState | null> {
+  const row = await tx.rawQueryRow<ThreadRow>(THREAD_LOCKED, orgId, threadId);
+  if (row && row.seen_seq !== row.last_seq) return readThread(tx, orgId, threadId);
+  return row && toState(threadId, row);
+}
+
+function toState(threadId: string, row: ThreadRow): ThreadState {
   const agents: AgentSeat[] = [];
   const participants: ParticipantView[] = [];
   for (const p of row.participants) {
