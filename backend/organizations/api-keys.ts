@@ -88,7 +88,7 @@ interface RevokeApiKeyResponse {
   revoked: boolean;
 }
 
-/** Revokes an API key: it stops working within 5 seconds, everywhere. Revoking it again changes nothing. */
+/** Revokes an API key: it stops working within 5 seconds, everywhere, and streams opened with it end within 20. Revoking it again changes nothing. */
 export const revokeApiKey = api(
   { expose: true, auth: true, method: "DELETE", path: "/api-keys/:id" },
   async ({ id }: { id: string }): Promise<RevokeApiKeyResponse> => {

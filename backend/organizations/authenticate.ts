@@ -49,3 +49,22 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
   }
   return caller;
 }
+
+const looked = new Map<string, { valid: Promise<boolean>; until: number }>();
+
+/** Whether a key that opened something long-lived still counts: not revoked, not expired, its owner still a member. */
+export async function keyIsValid(orgId: string, keyId: string): Promise<boolean> {
+  const cacheKey = `${orgId}/${keyId}`;
+  const known = looked.get(cacheKey);
+  if (known && known.until > performance.now()) return known.valid;
+  const valid = tenant(orgId, async (tx) => {
+    const row = await tx.queryRow`
+      select 1 as here from api_keys k join members m using (org_id, user_id)
+      where k.org_id = ${orgId} and k.id = ${keyId} and k.revoked_at is null and k.expires_at > now()`;
+    return row !== null;
+  });
+  looked.delete(cacheKey);
+  if (looked.size >= CACHE_ENTRIES_MAX) looked.delete(looked.keys().next().value as string);
+  looked.set(cacheKey, { valid, until: performance.now() + TRUST_MS });
+  return valid;
+}

@@ -8,6 +8,7 @@ import { invalid, notFound } from "../lib/errors";
 import type { LogEntry } from "../lib/events";
 import { isId } from "../lib/ids";
 import { encodeEvent, encodeRetry, HEARTBEAT, SSE_HEADERS } from "../lib/sse";
+import { keyIsValid } from "../organizations/authenticate";
 import { caller } from "../organizations/caller";
 import { contextAfterError } from "./in-thread";
 import type { Channel } from "./live/channel";
@@ -24,6 +25,11 @@ const HEARTBEAT_MS = 15_000;
 /** A reader with this much unread is ended: it resumes from the log, and costs a cursor instead of memory. */
 const UNREAD_BYTES_MAX = 1 << 20;
 const REPLAY_PAGE = 200;
+/** A reader of a long history that takes nothing for so long is ended. */
+const DRAIN_MS_MAX = 15_000;
+const DRAIN_LOOK_MS = 10;
+/** How long an ended reader has to take what was written for it; then the connection is cut, with what it holds in memory. */
+const LAST_WORDS_MS_MAX = 10_000;
 
 /**
  * Streams a thread as server-sent events: the stored messages first, then `caught_up`, then everything as it happens: `message`,
@@ -37,7 +43,7 @@ const REPLAY_PAGE = 200;
 export const streamThread = api.raw(
   { expose: true, auth: true, method: "GET", path: "/threads/:id/stream" },
   async (req, resp) => {
-    const { orgID } = caller();
+    const { orgID, keyID } = caller();
     const request = currentRequest();
     const id = request?.type === "api-call" ? String(request.pathParams?.id) : "";
     try {
@@ -48,35 +54,58 @@ export const streamThread = api.raw(
       if (from && from.seq > state.context.last_seq) throw badCursor();
       resp.writeHead(200, SSE_HEADERS);
       resp.write(encodeRetry(RETRY_MS)); // Encore sends the head with the first bytes, so some must follow at once
-      await follow(resp, orgID, id, from);
+      await follow(resp, { orgId: orgID, keyId: keyID, threadId: id, from });
     } catch (error) {
       await refuse(resp, orgID, id, error);
     }
   },
 );
 
-async function follow(resp: ServerResponse, orgId: string, threadId: string, from: Cursor | null): Promise<void> {
+interface Following {
+  orgId: string;
+  keyId: string;
+  threadId: string;
+  from: Cursor | null;
+}
+
+async function follow(resp: ServerResponse, { orgId, keyId, threadId, from }: Following): Promise<void> {
+  let open = true;
   let leave = () => {};
   let finish = () => {};
   const finished = new Promise<void>((resolve) => {
     finish = resolve;
   });
-  const beat = setInterval(() => write(HEARTBEAT), HEARTBEAT_MS);
+  const beat = setInterval(() => void heartbeat(), HEARTBEAT_MS);
   const life = setTimeout(end, STREAM_LIFETIME_MS + Math.random() * STREAM_LIFETIME_JITTER_MS);
   resp.once("close", end); // on hosts that tell
+  resp.on("error", end); // an error that nobody listens for would end the process
 
   function write(frame: Buffer): void {
+    if (!open) return;
     if (resp.writableLength > UNREAD_BYTES_MAX) end();
     else resp.write(frame);
   }
   function end(): void {
+    if (!open) return;
+    open = false;
     leave();
     resp.end();
+    setTimeout(() => resp.destroy(), LAST_WORDS_MS_MAX).unref(); // changes nothing for a reader that has taken all
     finish();
+  }
+  function endWith(reason: string, error: string): void {
+    write(encodeEvent({ event: "error", data: { type: "error", thread_id: threadId, error, reason } }));
+    end();
+  }
+  async function heartbeat(): Promise<void> {
+    // A reader in the middle of a long history is not ended by a heartbeat: the replay minds how slow it is.
+    if (resp.writableLength <= UNREAD_BYTES_MAX) write(HEARTBEAT);
+    const valid = await keyIsValid(orgId, keyId).catch(() => true); // the database is away: the next beat asks again
+    if (!valid) endWith("key_invalid", "The API key of this stream is not valid any more.");
   }
 
   try {
-    await replay(resp, orgId, threadId, from, (channel) => {
+    await replay({ orgId, threadId, from, resp, isOpen: () => open }, (channel) => {
       leave = channel.join({ write, lost: end });
       const id = formatCursor({ seq: channel.seq, offsets: from?.offsets ?? START.offsets });
       write(
@@ -96,34 +125,44 @@ async function follow(resp: ServerResponse, orgId: string, threadId: string, fro
     closeIfIdle(orgId, threadId);
   }
 }
+interface Replay {
+  orgId: string;
+  threadId: string;
+  from: Cursor | null;
+  resp: ServerResponse;
+  /** False once the connection has ended: then nothing may be written. */
+  isOpen(): boolean;
+}
 
 /**
  * Writes what the reader lacks until it stands where the thread's channel stands, and joins it in that very moment: between the two,
  * nothing can be said. A new reader is shown the stored messages only; one that comes back is given every entry after its cursor.
  */
 async function replay(
-  resp: ServerResponse,
-  orgId: string,
-  threadId: string,
-  from: Cursor | null,
+  { orgId, threadId, from, resp, isOpen }: Replay,
   join: (channel: Channel) => void,
 ): Promise<void> {
   let at = from?.seq ?? 0;
-  for (;;) {
+  while (isOpen()) {
     const entries = await tenant(orgId, (tx) => readLog(tx, orgId, threadId, at, REPLAY_PAGE));
     for (const entry of entries) {
       if (from === null && entry.event.type !== "message") continue;
-      for (const frame of replayed(entry, from)) resp.write(frame);
+      for (const frame of replayed(entry, from)) if (isOpen()) resp.write(frame);
+      if (resp.writableLength > UNREAD_BYTES_MAX && !(await drained(resp, isOpen))) {
+        resp.destroy(); // it has not read for long; it resumes from the log
+        return;
+      }
     }
     at = entries.at(-1)?.seq ?? at;
-    if (entries.length === REPLAY_PAGE) {
-      await drained(resp);
-      continue;
-    }
+    if (!isOpen()) return;
+    if (entries.length === REPLAY_PAGE) continue;
     const channel = openChannel(orgId, threadId, at);
     channel.append(entries);
     if (channel.seq < at) await fill(orgId, threadId);
+    if (!isOpen()) return;
     if (channel.seq === at) return join(channel);
+    // What a channel has is committed: a log that ends before it has been erased.
+    if (entries.length === 0 && channel.seq > at) throw notFound("thread");
   }
 }
 
@@ -145,12 +184,14 @@ function replayed({ seq, event }: LogEntry, from: Cursor | null): Buffer[] {
   return [encodeEvent({ event: "ai_chunk", data: rest }), frame];
 }
 
-/** Waits until a slow reader has taken most of what was written; bounded, because Encore's runtime may never tell. */
-async function drained(resp: ServerResponse): Promise<void> {
-  const until = performance.now() + HEARTBEAT_MS;
-  while (resp.writableLength > UNREAD_BYTES_MAX / 2 && performance.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
+/** Waits until a slow reader has taken most of what was written; false when it has not in DRAIN_MS_MAX, or has gone. */
+async function drained(resp: ServerResponse, isOpen: () => boolean): Promise<boolean> {
+  const until = performance.now() + DRAIN_MS_MAX;
+  while (isOpen() && resp.writableLength > UNREAD_BYTES_MAX / 2) {
+    if (performance.now() > until) return false;
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
   }
+  return isOpen();
 }
 
 function cursorOf(req: IncomingMessage): Cursor | null {
@@ -178,6 +219,7 @@ const STATUS: Partial<Record<ErrCode, number>> = { [ErrCode.InvalidArgument]: 40
 async function refuse(resp: ServerResponse, orgId: string, threadId: string, error: unknown): Promise<void> {
   const known = error instanceof APIError ? error : null;
   if (!known) log.error("a thread's stream failed", { thread_id: threadId, error: String(error) });
+  if (resp.writableEnded || resp.destroyed) return;
   if (resp.headersSent) {
     const data = {
       type: "error",

@@ -1,8 +1,10 @@
 import { api } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
+import type { Tx } from "../db/tenant";
 import { notFound } from "../lib/errors";
 import { adminCaller, caller } from "../organizations/caller";
-import { inThread, requireThread } from "./in-thread";
+import { inThread, requireLockedThread, requireThread } from "./in-thread";
+import { closeErased } from "./live/channels";
 import type { ThreadContext } from "./thread-context";
 import { type Thread, threadView } from "./thread-view";
 import { cancelLiveTurns } from "./turns/cancel";
@@ -71,21 +73,29 @@ export const deleteThread = api(
   async ({ id, purge = false }: DeleteThreadRequest): Promise<DeleteThreadResponse> => {
     const { orgID } = purge ? adminCaller() : caller();
     await cancelLiveTurns(orgID, id);
-    return inThread(orgID, id, async (tx) => {
+    const response = await inThread(orgID, id, async (tx): Promise<DeleteThreadResponse> => {
       if (purge) {
-        // Letta's conversations of the thread are erased by a job that this transaction enqueues: neither side keeps what the other lost.
-        await tx.exec`
-          select enqueue_job('forget_conversation', jsonb_build_object('letta_conversation_id', letta_conversation_id))
-          from agent_conversations where org_id = ${orgID} and thread_id = ${id}`;
-        const gone = await tx.queryRow`delete from threads where org_id = ${orgID} and id = ${id} returning id`;
-        if (!gone) throw notFound("thread");
-        return { id, outcome: "purged" as const, context: null };
+        await eraseThread(tx, orgID, id);
+        return { id, outcome: "purged", context: null };
       }
       const archived = await tx.queryRow`
         update threads set state = 'archived', updated_at = now() where org_id = ${orgID} and id = ${id} returning id`;
       if (!archived) throw notFound("thread");
       const { context } = await requireThread(tx, orgID, id);
-      return { id, outcome: "archived" as const, context };
+      return { id, outcome: "archived", context };
     });
+    if (purge) closeErased(orgID, id);
+    return response;
   },
 );
+
+/** Deletes a thread with all that hangs on it: also the answers kept for retries, which quote its messages. */
+async function eraseThread(tx: Tx, orgId: string, threadId: string): Promise<void> {
+  await requireLockedThread(tx, orgId, threadId);
+  await tx.exec`delete from idempotency_keys where org_id = ${orgId} and response #>> '{message,thread_id}' = ${threadId}`;
+  // Letta's conversations of the thread are erased by a job that this transaction enqueues: neither side keeps what the other lost.
+  await tx.exec`
+    select enqueue_job('forget_conversation', jsonb_build_object('letta_conversation_id', letta_conversation_id))
+    from agent_conversations where org_id = ${orgId} and thread_id = ${threadId}`;
+  await tx.exec`delete from threads where org_id = ${orgId} and id = ${threadId}`;
+}

@@ -36,6 +36,8 @@ export interface Channel {
   /** What a new reader must be told after the log up to `seq`: the words of running turns so far. */
   spoken(from: ReadonlyMap<string, number>): Buffer[];
   join(reader: Reader): () => void;
+  /** Ends every reader, for a thread that is no more; `event` tells them why. */
+  close(event: ThreadEvent): void;
 }
 
 export function createChannel(threadId: string, startSeq: number): Channel {
@@ -108,6 +110,10 @@ export function createChannel(threadId: string, startSeq: number): Channel {
     join(reader) {
       readers.add(reader);
       return () => readers.delete(reader);
+    },
+    close(event) {
+      send(event);
+      for (const reader of readers) reader.lost();
     },
   };
 }

@@ -36,6 +36,13 @@ export function closeIfIdle(orgId: string, threadId: string): void {
   if (open && open.channel.readers === 0 && open.speaking.size === 0) channels.delete(key);
 }
 
+/** Ends the readers of a thread that was erased. */
+export function closeErased(orgId: string, threadId: string): void {
+  const channel = channels.get(`${orgId}/${threadId}`)?.channel;
+  channels.delete(`${orgId}/${threadId}`);
+  channel?.close({ type: "error", thread_id: threadId, error: "This thread was erased.", reason: "thread_not_found" });
+}
+
 /** Hands committed entries to the thread's readers. */
 export function publish(orgId: string, threadId: string, entries: LogEntry[]): void {
   const channel = channels.get(`${orgId}/${threadId}`)?.channel;
@@ -88,8 +95,11 @@ async function poll(): Promise<void> {
           select id, last_seq from threads where org_id = ${orgId} and id = any(${ids}::text[])`,
       );
       const last = new Map(rows.map((row) => [row.id, row.last_seq]));
-      for (const { threadId, channel } of read)
-        if ((last.get(threadId) ?? 0) > channel.seq) await fill(orgId, threadId);
+      for (const { threadId, channel } of read) {
+        const lastSeq = last.get(threadId);
+        if (lastSeq === undefined) closeErased(orgId, threadId);
+        else if (lastSeq > channel.seq) await fill(orgId, threadId);
+      }
     } catch (error) {
       log.warn("looking for new entries failed; the next look tries again", { error: String(error) });
     }

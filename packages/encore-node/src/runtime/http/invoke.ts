@@ -141,6 +141,10 @@ function invokeRaw(x: Exchange, request: Request): void {
       }
       logDone(x, res.statusCode, codeOfStatus(res.statusCode));
     });
+    // An application that destroys its response gives up on the reader: one that takes nothing would stay for ever.
+    response?.once("close", () => {
+      if (!response.writableFinished && !res.writableEnded && !res.destroyed) res.destroy();
+    });
     if (result instanceof Promise) result.catch((e: unknown) => rawFailed(x, writer, e));
   } catch (e) {
     rawFailed(x, writer, e);
