@@ -2,6 +2,7 @@ import type { Tx } from "../db/tenant";
 import { notFound } from "../lib/errors";
 import type { LogEntry, LogEvent, Message, MessageStatus, SenderType } from "../lib/events";
 import { newId } from "../lib/ids";
+import { LEASE, PROCESS_ID } from "./turns/lease";
 
 /** A message to be appended; its seq and time are given by the log. */
 export interface MessageDraft {
@@ -15,6 +16,13 @@ export interface MessageDraft {
   turn_id?: string;
 }
 
+/** A turn to be queued: one agent answering one message. */
+export interface NewTurn {
+  id: string;
+  agent_id: string;
+  agent_version_id: string;
+}
+
 /** A message is embedded once the answers to it have begun: the first word of an answer is waited for, the search is not. */
 const EMBED_DELAY = "2 seconds";
 
@@ -26,9 +34,16 @@ export type Draft = { type: "message"; message: MessageDraft } | Exclude<Bare<Lo
 /**
  * Appends entries to a thread's log in one statement: the update of the thread's row takes the lock that orders all its writers, and
  * gives them the next seqs. Embedding each message is enqueued with it.
- * Throws the one answer when there is no such thread. Hand the entries to the thread's readers after the commit, not before.
+ * `turns` are queued to answer the first of the entries, leased to this process from the start: it can begin them right after the commit,
+ * and no other process takes them meanwhile. Throws the one answer when there is no such thread. Hand the entries to the thread's readers after the commit, not before.
  */
-export async function appendLog(tx: Tx, orgId: string, threadId: string, drafts: Draft[]): Promise<LogEntry[]> {
+export async function appendLog(
+  tx: Tx,
+  orgId: string,
+  threadId: string,
+  drafts: Draft[],
+  turns: NewTurn[] = [],
+): Promise<LogEntry[]> {
   const rows = drafts.map((draft, index) => {
     if (draft.type !== "message") {
       const { type, ...data } = draft;
@@ -52,6 +67,10 @@ export async function appendLog(tx: Tx, orgId: string, threadId: string, drafts:
       from draft, head, jsonb_to_record(message)
         as m(id text, sender_type text, sender_id text, sender_name text, content text, status text, turn_id text)
       where kind = 'message' returning id, sender_type
+    ), turn as (
+      insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until)
+      select ${orgId}, t.id, ${threadId}, t.agent_id, t.agent_version_id, base + 1, ${PROCESS_ID}, now() + ${LEASE}::text::interval
+      from head, jsonb_to_recordset(${JSON.stringify(turns)}::text::jsonb) as t(id text, agent_id text, agent_version_id text)
     ), job as (
       select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message where sender_type <> 'system'
     )

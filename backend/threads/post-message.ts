@@ -7,7 +7,7 @@ import { inThread, requireLockedThread } from "./in-thread";
 import { publish } from "./live/channels";
 import { appendLog } from "./log";
 import type { AgentSeat, ParticipantView, ThreadContext, ThreadState } from "./thread-context";
-import { type QueuedTurn, queueTurns } from "./turns/queue-turns";
+import { newTurns, type QueuedTurn, startable } from "./turns/queue-turns";
 import { startTurns, type TurnToRun } from "./turns/run-turn";
 
 /** Characters of one message. Checked here and not by its type, so that the refusal carries the conversation. */
@@ -57,22 +57,24 @@ export const postMessage = api(
           refuseUnfit(content, mentions);
           const sender = requireSender(state, sender_id ?? who.userID, who);
           const seats = answering(state, mentions);
-          entries = await appendLog(tx, orgID, id, [
-            {
-              type: "message",
-              message: { sender_type: "user", sender_id: sender.user_id ?? "", sender_name: sender.name, content },
-            },
-          ]);
+          const turns = newTurns(seats);
+          const said = {
+            sender_type: "user",
+            sender_id: sender.user_id ?? "",
+            sender_name: sender.name,
+            content,
+          } as const;
+          entries = await appendLog(tx, orgID, id, [{ type: "message", message: said }], turns);
           const message = onlyMessage(entries);
-          const queued = await queueTurns(tx, { orgId: orgID, threadId: id, message, seats, state });
-          starting = queued.starting;
+          starting = await startable(tx, { orgId: orgID, threadId: id, message, seats, turns, state });
+          const queued = turns.map(({ id, agent_id }) => ({ id, agent_id, state: "queued" as const }));
           const context = {
             ...state.context,
-            running_turns: [...state.context.running_turns, ...queued.turns],
+            running_turns: [...state.context.running_turns, ...queued],
             last_seq: message.seq,
             cursor: String(message.seq),
           };
-          return { success: true, message, turns: queued.turns, context };
+          return { success: true, message, turns: queued, context };
         },
       ),
     );

@@ -40,6 +40,8 @@ export interface AgentSeat {
   letta_id: string;
   letta_conversation_id: string | null;
   heard_seq: number;
+  /** Whether anything was said that it has not heard. */
+  unheard: boolean;
 }
 
 export interface ThreadState {
@@ -69,7 +71,11 @@ const THREAD = `
       select jsonb_agg(jsonb_build_object(
         'id', p.id, 'kind', p.kind, 'user_id', p.user_id, 'agent_id', p.agent_id, 'name', p.name, 'joined_at', p.joined_at,
         'agent_version_id', v.id, 'letta_id', v.letta_id,
-        'letta_conversation_id', c.letta_conversation_id, 'heard_seq', coalesce(c.heard_seq, 0)) order by p.id)
+        'letta_conversation_id', c.letta_conversation_id, 'heard_seq', coalesce(c.heard_seq, 0),
+        'unheard', exists (
+          select from messages m
+          where m.org_id = p.org_id and m.thread_id = p.thread_id and m.seq > coalesce(c.heard_seq, 0)
+            and (m.sender_type <> 'system' or c.heard_seq > 0))) order by p.id)
       from participants p
         left join agents a on (a.org_id, a.id) = (p.org_id, p.agent_id)
         left join agent_versions v on (v.org_id, v.id) = (a.org_id, a.current_version_id)
@@ -104,8 +110,8 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
     const { id, kind, user_id, agent_id, name } = p;
     participants.push({ id, kind, user_id, agent_id, name, joined_at: new Date(p.joined_at).toISOString() });
     if (agent_id && p.agent_version_id && p.letta_id) {
-      const { agent_version_id, letta_id, letta_conversation_id, heard_seq } = p;
-      agents.push({ agent_id, name, agent_version_id, letta_id, letta_conversation_id, heard_seq });
+      const { agent_version_id, letta_id, letta_conversation_id, heard_seq, unheard } = p;
+      agents.push({ agent_id, name, agent_version_id, letta_id, letta_conversation_id, heard_seq, unheard });
     }
   }
   const { title, type, state, last_seq, prompt_tokens, completion_tokens, running_turns } = row;

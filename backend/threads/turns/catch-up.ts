@@ -35,9 +35,8 @@ interface Missed {
   content: string;
 }
 
-async function missedMessages(tx: Tx, { orgId, threadId, seat, message, state }: Telling): Promise<Missed[]> {
-  // The log did not move since the agent listened: the common case needs no query.
-  if (state.context.last_seq <= seat.heard_seq) return [];
+async function missedMessages(tx: Tx, { orgId, threadId, seat, message }: Telling): Promise<Missed[]> {
+  if (!seat.unheard) return []; // the common case needs no query
   const rows = await tx.queryAll<Missed>`
     select m.sender_type, m.sender_id, m.sender_name, m.content
     from messages m left join turns t on (t.org_id, t.id) = (m.org_id, m.turn_id)
