@@ -12,6 +12,8 @@ export interface StreamMessage {
   content: string;
   /** A name of ours for this message, by which it is found again in Letta's list. A UUID. */
   otid?: string | undefined;
+  /** Asks for each step whole instead of token by token: Letta then spends nothing on a token. */
+  wholeSteps?: boolean | undefined;
   /** Stops the run as well: closing a stream alone would let Letta work on (perf-reliability L17). */
   signal?: AbortSignal | undefined;
 }
@@ -90,7 +92,7 @@ function begin(
     body: {
       messages: [{ role: "user", content, ...(otid === undefined ? {} : { otid }) }],
       streaming: true,
-      stream_tokens: true,
+      stream_tokens: message.wholeSteps !== true,
       include_pings: true,
     },
     signal,

@@ -1,0 +1,39 @@
+/**
+ * The turns of this process that wait for Letta to ask its model on their behalf. Letta names the conversation in its request; whoever
+ * opened the turn under that name hears the answer as it comes, before Letta has it.
+ */
+export type ModelEvent =
+  /** Letta has asked: a step begins. */
+  | { type: "asked"; step: number }
+  | { type: "text"; text: string }
+  | { type: "tool_call"; id: string; name: string; arguments: string }
+  /** The step's answer is complete and on its way to Letta. */
+  | { type: "answered"; step: number }
+  /** The model gave no answer; Letta is told so, and the turn is to fail for this reason. */
+  | { type: "failed"; reason: string; message: string; retryable: boolean };
+
+export interface OpenTurn {
+  readonly orgId: string;
+  readonly turnId: string;
+  readonly lettaAgentId: string;
+  readonly conversationId: string;
+  /** Aborted when the turn is stopped: the upstream request ends at once, and Letta is given what was said so far. */
+  readonly signal: AbortSignal;
+  hear(event: ModelEvent): void;
+}
+
+/** One turn a conversation: a second message in it waits for the first (Letta would mix the two up). */
+const turns = new Map<string, OpenTurn>();
+
+/** Opens a turn for Letta's requests; the answer closes it again. */
+export function openTurn(turn: OpenTurn): () => void {
+  if (turns.has(turn.conversationId)) throw new Error("a turn of this conversation is open already");
+  turns.set(turn.conversationId, turn);
+  return () => {
+    if (turns.get(turn.conversationId) === turn) turns.delete(turn.conversationId);
+  };
+}
+
+export function findOpenTurn(conversationId: string): OpenTurn | undefined {
+  return turns.get(conversationId);
+}
