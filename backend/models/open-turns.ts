@@ -15,6 +15,8 @@ export type ModelEvent =
 export interface OpenTurn {
   readonly orgId: string;
   readonly turnId: string;
+  /** The tenant, as Letta names it in its requests. */
+  readonly lettaUserId: string;
   readonly lettaAgentId: string;
   readonly conversationId: string;
   /** Aborted when the turn is stopped: the upstream request ends at once, and Letta is given what was said so far. */

@@ -43,6 +43,7 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
 
   return {
     orgId,
+    lettaUserId: tenant.lettaUserId,
 
     agents: {
       create: async (agent) =>

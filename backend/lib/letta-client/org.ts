@@ -26,6 +26,8 @@ export function identifierKey(orgId: string): string {
 /** Letta for one organization. Agents and blocks get its identity, and one without it is `not_found`, whatever its id. */
 export interface LettaOrg {
   readonly orgId: string;
+  /** The organization's user in Letta: by this name Letta's own requests to a model say whose they are. */
+  readonly lettaUserId: string;
   readonly agents: {
     create(agent: NewAgent): Promise<LettaAgent>;
     get(id: string): Promise<LettaAgent>;

@@ -22,6 +22,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
   const close = openTurn({
     orgId: input.orgId,
     turnId: input.turnId,
+    lettaUserId: letta.lettaUserId,
     lettaAgentId: input.lettaAgentId,
     conversationId: input.conversationId,
     signal,
