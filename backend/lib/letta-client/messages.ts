@@ -78,7 +78,7 @@ export async function* streamMessage(
 function begin(
   context: Context,
   tenant: LettaTenant,
-  { conversationId, content, otid }: StreamMessage,
+  { conversationId, content, otid, wholeSteps = false }: StreamMessage,
   signal: AbortSignal,
   asked: Set<Server>,
 ) {
@@ -92,7 +92,7 @@ function begin(
     body: {
       messages: [{ role: "user", content, ...(otid === undefined ? {} : { otid }) }],
       streaming: true,
-      stream_tokens: message.wholeSteps !== true,
+      stream_tokens: !wholeSteps,
       include_pings: true,
     },
     signal,

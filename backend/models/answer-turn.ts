@@ -1,0 +1,114 @@
+import { type ChatBody, forget, remember } from "./ask-ahead";
+import { canonical } from "./canonical";
+import { takeGuess } from "./guesses";
+import type { OpenTurn } from "./open-turns";
+import { UpstreamError } from "./upstream-error";
+import type { UpstreamEvent } from "./upstream-event";
+
+/** Asks an upstream; see ask-upstream.ts. */
+export type Ask = (request: { orgId: string; body: ChatBody; signal: AbortSignal }) => AsyncIterable<UpstreamEvent>;
+
+/** What a turn's steps have been answered, so that a request which Letta repeats is answered again and not asked again. */
+const answered = new WeakMap<OpenTurn, Map<string, Promise<UpstreamEvent[]>>>();
+
+/**
+ * Answers one request that Letta makes for a turn. What the model says goes to the turn's readers first and from here on to Letta, so
+ * that both have the same words, whatever happens:
+ *
+ * | what happens                          | readers      | Letta is given                 | the turn       |
+ * |---------------------------------------|--------------|--------------------------------|----------------|
+ * | answer, tool call, several steps      | every token  | the same, whole                | goes on        |
+ * | no answer before the first token      | nothing      | the error, and keeps nothing   | fails, typed   |
+ * | the upstream breaks off in mid-answer | what came    | what came, finish `length`     | fails, typed   |
+ * | the turn is stopped in mid-answer     | what came    | what came, finish `stop`       | as it was told |
+ * | the turn is stopped before a word     | nothing      | an error, and keeps nothing    | as it was told |
+ * | the provider's content filter         | what came    | what came, `content_filter`    | fails, typed   |
+ * | an empty answer                       | nothing      | an empty answer                | completes      |
+ * | Letta repeats a request               | nothing more | the recorded answer            | goes on        |
+ */
+export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): AsyncGenerator<UpstreamEvent> {
+  const steps = answered.get(turn) ?? new Map<string, Promise<UpstreamEvent[]>>();
+  answered.set(turn, steps);
+  const key = canonical(body);
+  const before = steps.get(key);
+  if (before) {
+    yield* await before;
+    return;
+  }
+  const record: UpstreamEvent[] = [];
+  let settle: (events: UpstreamEvent[]) => void = () => {};
+  steps.set(
+    key,
+    new Promise((resolve) => {
+      settle = resolve;
+    }),
+  );
+  try {
+    for await (const event of hearStep(turn, body, steps.size, ask)) {
+      record.push(event);
+      yield event;
+    }
+    settle(record);
+  } catch (error) {
+    steps.delete(key); // nothing was said: a repeated request may try again
+    settle(record);
+    throw error;
+  }
+}
+
+async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask): AsyncGenerator<UpstreamEvent> {
+  const { conversationId, orgId, signal } = turn;
+  const source = takeGuess(turn, body) ?? ask({ orgId, body, signal });
+  let text = "";
+  let called = false;
+  turn.hear({ type: "asked", step });
+  forget(conversationId);
+  try {
+    for await (const event of source) {
+      switch (event.type) {
+        case "text":
+          text += event.text;
+          turn.hear({ type: "text", text: event.text });
+          break;
+        case "tool_call":
+          called = true;
+          if (event.id !== null && event.name !== null)
+            turn.hear({ type: "tool_call", id: event.id, name: event.name, arguments: "" });
+          break;
+        case "finish":
+          if (event.reason === "content_filter") turn.hear({ type: "failed", ...refused() });
+          if (event.reason === "stop" && !called) remember(conversationId, body, text);
+          break;
+        case "begin":
+        case "reasoning":
+        case "usage":
+          break;
+        default:
+          event satisfies never;
+      }
+      yield event;
+    }
+    turn.hear({ type: "answered", step });
+  } catch (error) {
+    const known = error instanceof UpstreamError ? error : new UpstreamError("unavailable", { cause: error });
+    if (known.reason !== "cancelled") {
+      turn.hear({
+        type: "failed",
+        reason: `model_${known.reason}`,
+        message: known.message,
+        retryable: known.retryable,
+      });
+    }
+    if (text === "") throw known;
+    // A call that broke off cannot be carried out; the words can be kept.
+    const reason = known.reason === "cancelled" ? "stop" : "length";
+    yield { type: "finish", reason };
+    remember(conversationId, body, text);
+    turn.hear({ type: "answered", step });
+  }
+}
+
+function refused(): { reason: string; message: string; retryable: boolean } {
+  const { message, retryable } = new UpstreamError("content_refused");
+  return { reason: "model_content_refused", message, retryable };
+}
