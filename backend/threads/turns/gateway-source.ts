@@ -1,7 +1,9 @@
 import { forOrg } from "../../letta/for-org";
 import { LettaError, type LettaOrg } from "../../lib/letta-client";
 import { createPushQueue, type PushQueue } from "../../lib/push-queue";
-import { type ModelEvent, openTurn } from "../../models/open-turns";
+import { askUpstream } from "../../models/ask-upstream";
+import { dropGuess, guess } from "../../models/guesses";
+import { type ModelEvent, type OpenTurn, openTurn } from "../../models/open-turns";
 import { otidOf } from "./letta-relay";
 import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
 
@@ -19,7 +21,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
   const queue = createPushQueue<TurnEvent>(QUEUED_EVENTS_MAX);
   const words = createWords(queue);
   const letta = await forOrg(input.orgId);
-  const close = openTurn({
+  const turn: OpenTurn = {
     orgId: input.orgId,
     turnId: input.turnId,
     lettaUserId: letta.lettaUserId,
@@ -27,8 +29,13 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
     conversationId: input.conversationId,
     signal,
     hear: words.hear,
+  };
+  const close = openTurn(turn);
+  if (input.askAhead) guess(turn, input.content, askUpstream);
+  const asking = askLetta(letta, input, signal, queue, words).finally(() => {
+    close();
+    dropGuess(turn);
   });
-  const asking = askLetta(letta, input, signal, queue, words).finally(close);
   try {
     yield* queue;
   } finally {
@@ -80,7 +87,10 @@ async function askLetta(
           event satisfies never;
       }
     }
-    queue.end();
+    // Letta has stored what was said; that the model broke off before its end is the turn's failure all the same.
+    const failure = words.failure();
+    if (failure) queue.fail(failure);
+    else queue.end();
   } catch (error) {
     // The model's own reason says more than what Letta makes of it.
     const known = words.failure() ?? error;

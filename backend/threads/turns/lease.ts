@@ -1,7 +1,13 @@
 import { randomUUID } from "node:crypto";
 
-/** This process, as leases name it. A restarted process is another one: it takes over its old turns like anybody else's. */
-export const PROCESS_ID = `proc_${randomUUID()}`;
+/** Where other processes of this Graphyn reach this one. */
+const INTERNAL_URL = process.env.GRAPHYN_INTERNAL_URL ?? `http://127.0.0.1:${process.env.ENCORE_NODE_PORT ?? 4000}`;
+
+/**
+ * This process, as leases name it, with its address: a request of Letta's that reaches another process is handed over by it. A restarted
+ * process is another one: it takes over its old turns like anybody else's.
+ */
+export const PROCESS_ID = `proc_${randomUUID()}@${INTERNAL_URL}`;
 
 /** How long a turn belongs to its process without a sign of life. In the database's time, never in a node's. */
 export const LEASE = "8 seconds";

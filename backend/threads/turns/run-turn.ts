@@ -3,9 +3,9 @@ import type { Message } from "../../lib/events";
 import { publish, speak, stopSpeaking } from "../live/channels";
 import { addText, beginText, endText, type RunningText } from "../live/running-text";
 import type { AgentSeat } from "../thread-context";
+import { ASK_AHEAD, turnSource } from "./choose-source";
 import { ensureConversation } from "./conversation";
 import { endTurn, type Outcome } from "./end-turn";
-import { lettaRelay } from "./letta-relay";
 import { markStarted } from "./mark-started";
 import { SourceError, type TurnSource } from "./turn-source";
 
@@ -38,7 +38,7 @@ const running = new Map<string, { controller: AbortController; ended: Promise<vo
 export function startTurns(turns: TurnToRun[]): void {
   for (const turn of turns) {
     const controller = new AbortController();
-    const ended = runTurn(turn, lettaRelay, controller)
+    const ended = runTurn(turn, turnSource, controller)
       .catch((error) =>
         log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }),
       )
@@ -92,10 +92,9 @@ async function listen(
       const conversationId = await ensureConversation(turn.orgId, turn.threadId, turn.seat);
       const { orgId, threadId, turnId, content, seat } = turn;
       for await (const event of source(
-        { orgId, threadId, turnId, lettaAgentId: seat.letta_id, conversationId, content, attempt },
+        { orgId, threadId, turnId, lettaAgentId: seat.letta_id, conversationId, content, askAhead: ASK_AHEAD, attempt },
         signal,
       )) {
-        if (signal.aborted) break;
         switch (event.type) {
           case "text": {
             if (event.text === "") break;

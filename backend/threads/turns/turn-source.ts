@@ -18,6 +18,8 @@ export interface TurnInput {
   conversationId: string;
   /** What the agent is told: the new message, after what it has not heard yet. */
   content: string;
+  /** Whether the model may be asked before Letta asks it, where that can be done. */
+  askAhead: boolean;
   /** Of the turn; a retry of the same attempt can be told from a new one. */
   attempt: number;
 }

@@ -1,0 +1,12 @@
+import { gatewaySource } from "./gateway-source";
+import { lettaRelay } from "./letta-relay";
+import type { TurnSource } from "./turn-source";
+
+/**
+ * Where turns take their words from. GRAPHYN_TURN_SOURCE=gateway: from Graphyn's own model gateway, for a Letta whose model endpoint it
+ * is (`./graphyn start` sets both). Otherwise from Letta's own stream, whatever models it asks.
+ */
+export const turnSource: TurnSource = process.env.GRAPHYN_TURN_SOURCE === "gateway" ? gatewaySource : lettaRelay;
+
+/** Off with GRAPHYN_ASK_AHEAD=off, for upstreams that charge too much for a guess. */
+export const ASK_AHEAD = process.env.GRAPHYN_ASK_AHEAD !== "off";
