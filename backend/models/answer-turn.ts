@@ -60,7 +60,8 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
   const { conversationId, orgId, signal } = turn;
   const source = takeGuess(turn, body) ?? ask({ orgId, body, signal });
   let text = "";
-  let called = false;
+  // A call goes to Letta only with the answer's proper end: one that broke off must not be carried out, nor one of a stopped turn.
+  const calls: UpstreamEvent[] = [];
   turn.hear({ type: "asked", step });
   forget(conversationId);
   try {
@@ -77,7 +78,8 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
           break;
         case "finish":
           if (event.reason === "content_filter") turn.hear({ type: "failed", ...refused() });
-          if (event.reason === "stop" && !called) remember(conversationId, body, text);
+          yield* calls;
+          if (event.reason === "stop" && calls.length === 0) remember(conversationId, body, text);
           break;
         case "begin":
         case "reasoning":
@@ -100,7 +102,6 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
       });
     }
     if (text === "") throw known;
-    // A call that broke off cannot be carried out; the words can be kept.
     const reason = known.reason === "cancelled" ? "stop" : "length";
     yield { type: "finish", reason };
     remember(conversationId, body, text);
