@@ -72,10 +72,10 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
           turn.hear({ type: "text", text: event.text });
           break;
         case "tool_call":
-          called = true;
           if (event.id !== null && event.name !== null)
             turn.hear({ type: "tool_call", id: event.id, name: event.name, arguments: "" });
-          break;
+          calls.push(event);
+          continue;
         case "finish":
           if (event.reason === "content_filter") turn.hear({ type: "failed", ...refused() });
           yield* calls;
