@@ -1,0 +1,58 @@
+/** One request to one upstream. */
+import type { Candidate } from "./candidates";
+import { send } from "./connections";
+import { startDeadlines } from "./deadlines";
+import { createChunkDecoder } from "./decode-chunk";
+import { type JsonObject, parseJson } from "./json";
+import { ERROR_BYTES_MAX, type GatewayLimits } from "./limits";
+import { readStream, readText, readWhole } from "./read-answer";
+import { refusalOf } from "./refusal";
+import { requestBody } from "./request-body";
+import { toUpstreamError } from "./upstream-error";
+import type { UpstreamEvent } from "./upstream-event";
+import { estimateUsage } from "./usage";
+
+/** The answer's events, those of one read together; `finish` and `usage` always at the end. Throws UpstreamError. */
+export async function* askOnce(
+  { upstream, model, key }: Candidate,
+  body: JsonObject,
+  limits: GatewayLimits,
+  signal: AbortSignal,
+): AsyncGenerator<UpstreamEvent[], void> {
+  const deadlines = startDeadlines(limits, signal);
+  const decoder = createChunkDecoder();
+  let begun = false;
+  let release = () => {};
+  try {
+    const sent = await send(upstream, {
+      method: "POST",
+      path: "/chat/completions",
+      key,
+      headers: { accept: "text/event-stream" },
+      body: requestBody(body, upstream, model),
+      signal: deadlines.signal,
+    });
+    release = sent.release;
+    const { statusCode, headers, body: answer } = sent.response;
+    if (statusCode !== 200) {
+      const text = await readText(answer, ERROR_BYTES_MAX).catch(() => "");
+      answer.destroy();
+      throw refusalOf(statusCode, parseJson(text) ?? text, headers["retry-after"]);
+    }
+    begun = true;
+    const isJson = /^application\/json/i.test(String(headers["content-type"] ?? ""));
+    const events = isJson ? readWhole(answer, decoder) : readStream(answer, decoder, () => answer.destroy());
+    let hasUsage = false;
+    for await (const batch of events) {
+      if (batch.length > 0) deadlines.progress();
+      hasUsage ||= batch.some(({ type }) => type === "usage");
+      yield batch;
+    }
+    if (!hasUsage) yield [{ type: "usage", usage: estimateUsage(body, decoder.chars) }];
+  } catch (thrown) {
+    throw toUpstreamError(thrown, begun, deadlines.signal);
+  } finally {
+    deadlines.stop();
+    release();
+  }
+}

@@ -1,0 +1,109 @@
+/** Asks the language model: keys, attempts, the second upstream. What of it readers see is decided elsewhere. */
+import { setTimeout as sleep } from "node:timers/promises";
+import log from "encore.dev/log";
+import { askOnce } from "./ask-once";
+import { type Candidate, candidatesFor, fastName } from "./candidates";
+import { upstreams } from "./configured";
+import { cool, warm } from "./cooldown";
+import type { JsonObject } from "./json";
+import { ATTEMPTS_MAX, BACKOFF_MS, type GatewayLimits, RETRY_AFTER_MS_MAX, readLimits } from "./limits";
+import { UpstreamError } from "./upstream-error";
+import type { UpstreamEvent } from "./upstream-event";
+
+export interface Ask {
+  /** Whose keys are used; null: the operator's alone. */
+  orgId: string | null;
+  /** OpenAI's chat completions request, as Letta made it. */
+  body: JsonObject;
+  /** Ends the upstream's request at once; the iteration then throws UpstreamError "cancelled". */
+  signal: AbortSignal;
+  limits?: Partial<GatewayLimits>;
+}
+
+/**
+ * The model's answer as it comes: `begin`, words, `finish`, `usage`. Before the first word a failure is tried again, at another upstream
+ * where one serves the model; after it, never. Throws UpstreamError.
+ *
+ * End it by `signal`: `return()` on an iteration that waits for a token waits with it.
+ */
+export async function* askUpstream({ orgId, body, signal, limits: own }: Ask): AsyncGenerator<UpstreamEvent, void> {
+  const limits = { ...readLimits(), ...own };
+  const total = startTotal(limits.totalMsMax, signal);
+  let said = false;
+  try {
+    const waiting = await candidates(orgId, body);
+    const tried = new Set<Candidate>();
+    for (let attempt = 1; ; attempt++) {
+      const candidate = waiting.shift();
+      if (candidate === undefined) throw new UpstreamError("model_unknown");
+      if (total.signal.aborted) throw total.signal.reason;
+      tried.add(candidate);
+      try {
+        for await (const events of askOnce(candidate, body, limits, total.signal)) {
+          for (const event of events) {
+            if (!said) yield beginOf(candidate, attempt);
+            said = true;
+            yield event;
+          }
+        }
+        warm(candidate.coldKey);
+        return;
+      } catch (thrown) {
+        const error = thrown as UpstreamError; // askOnce throws nothing else
+        error.upstream = candidate.upstream.name;
+        if (said || !error.elsewhere) throw error;
+        if (error.reason !== "model_unknown") cool(candidate.coldKey, error);
+        const again = error.retryable && error.reason !== "timeout" && (error.retryAfterMs ?? 0) <= RETRY_AFTER_MS_MAX;
+        if (again) waiting.push(candidate);
+        const next = waiting[0];
+        if (next === undefined || attempt >= ATTEMPTS_MAX) throw error;
+        log.warn("a language model's upstream failed; asking again", {
+          upstream: candidate.upstream.name,
+          next: next.upstream.name,
+          reason: error.reason,
+          status: error.status ?? undefined,
+          code: error.code ?? undefined,
+          attempt,
+        });
+        if (tried.has(next)) await sleep(backoff(attempt, error), undefined, { signal: total.signal });
+      }
+    }
+  } catch (thrown) {
+    const stopped = total.signal.aborted && !(thrown instanceof UpstreamError) ? total.signal.reason : thrown;
+    if (stopped instanceof UpstreamError) stopped.afterFirstToken = said;
+    throw stopped;
+  } finally {
+    total.stop();
+  }
+}
+
+async function candidates(orgId: string | null, body: JsonObject): Promise<Candidate[]> {
+  const fast = fastName(body);
+  const found = fast === null ? [] : await candidatesFor(orgId, fast, upstreams());
+  return found.length > 0 ? found : candidatesFor(orgId, String(body.model), upstreams());
+}
+
+function beginOf({ upstream, model, ownKey }: Candidate, attempt: number): UpstreamEvent {
+  return { type: "begin", upstream: upstream.name, model, attempt, ownKey };
+}
+
+function backoff(attempt: number, { retryAfterMs }: UpstreamError): number {
+  const wait = BACKOFF_MS * 2 ** (attempt - 1);
+  return Math.max(retryAfterMs ?? 0, wait / 2 + (Math.random() * wait) / 2);
+}
+
+/** The caller's stop and the bound of the whole answer as one signal, whose reason is an UpstreamError. */
+function startTotal(ms: number, outer: AbortSignal): { signal: AbortSignal; stop(): void } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new UpstreamError("timeout", { code: "total" })), ms);
+  const onAbort = () => controller.abort(new UpstreamError("cancelled"));
+  if (outer.aborted) onAbort();
+  outer.addEventListener("abort", onAbort, { once: true });
+  return {
+    signal: controller.signal,
+    stop() {
+      clearTimeout(timer);
+      outer.removeEventListener("abort", onAbort);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** Who can answer: the upstreams that serve a model, with the key to use for an organization, best first. */
+import { isCold } from "./cooldown";
+import { ownKeys } from "./credentials";
+import type { JsonObject } from "./json";
+import { servedBy } from "./model-catalog";
+import type { Price, Upstream } from "./upstream";
+import { operatorKey } from "./upstream-keys";
+
+export interface Candidate {
+  upstream: Upstream;
+  /** The model, by the upstream's own id. */
+  model: string;
+  key: string | undefined;
+  /** The key is the organization's. */
+  ownKey: boolean;
+  price: Price | null;
+  /** What a failure of it is remembered by. */
+  coldKey: string;
+}
+
+/**
+ * In the order of the configuration, but those with a key of the organization's own before others, and those that have just failed after
+ * the rest. Empty when nobody serves the model. Without an organization, the operator's keys alone.
+ */
+export async function candidatesFor(orgId: string | null, model: string, upstreams: Upstream[]): Promise<Candidate[]> {
+  const [own, served] = await Promise.all([
+    orgId === null ? new Map<string, string>() : ownKeys(orgId),
+    servedBy(model, upstreams),
+  ]);
+  const candidates = served.flatMap(({ upstream, model: theirs, price }): Candidate[] => {
+    const ownKey = own.get(upstream.name);
+    const key = ownKey ?? operatorKey(upstream);
+    if (key === undefined && upstream.needsKey) return [];
+    const isOwn = ownKey !== undefined;
+    return [{ upstream, model: theirs, key, ownKey: isOwn, price, coldKey: `${upstream.name} ${isOwn ? orgId : ""}` }];
+  });
+  const rank = ({ ownKey, coldKey }: Candidate) => (ownKey ? 0 : 1) + (isCold(coldKey) ? 2 : 0);
+  return candidates.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Letta takes "-fast" from a model's name and sends a service tier in its place: the name as it was listed, if it was. */
+export function fastName({ model, service_tier }: JsonObject): string | null {
+  return service_tier === "priority" && typeof model === "string" ? `${model}-fast` : null;
+}

@@ -1,0 +1,4 @@
+import { Service } from "encore.dev/service";
+
+/** The model gateway: OpenAI's API for Letta alone, in front of the providers, whose keys Letta never sees. */
+export default new Service("models");

@@ -1,0 +1,84 @@
+import { api, ErrCode } from "encore.dev/api";
+import type { MaxLen, MinLen } from "encore.dev/validate";
+import { invalid, notFound, problem } from "../lib/errors";
+import { adminCaller } from "../organizations/caller";
+import { upstreams } from "./configured";
+import { type Credential, canSeal, clearKey, readCredential, setKey } from "./credentials";
+
+interface SetModelCredentialRequest {
+  /** Name of an upstream: GET /models names those of each model. */
+  upstream: string;
+  /** The organization's own key for it. Kept encrypted, and never shown again. */
+  api_key: string & MinLen<8> & MaxLen<4096>;
+}
+
+interface ModelCredential {
+  upstream: string;
+  /** The key's last four characters, to tell keys apart. */
+  last_four: string;
+  /** Id of the person who set it. */
+  updated_by: string;
+  updated_at: string;
+}
+
+/**
+ * Sets the organization's own key for an upstream, in place of the operator's. Within 5 seconds every request of the organization to that
+ * upstream uses it. For owners and admins.
+ */
+export const setModelCredential = api(
+  { expose: true, auth: true, method: "PUT", path: "/models/credentials/:upstream" },
+  async ({ upstream, api_key }: SetModelCredentialRequest): Promise<ModelCredential> => {
+    const { orgID, userID } = adminCaller();
+    checkUpstream(upstream);
+    if (!/^[\x21-\x7e]+$/.test(api_key)) {
+      throw invalid("bad_model_key", "This is no key.", "Send it as the provider shows it, without spaces around it.");
+    }
+    if (!canSeal()) {
+      throw problem(
+        ErrCode.FailedPrecondition,
+        "no_secrets_key",
+        "This server cannot keep keys of organizations.",
+        "Whoever runs the server must set the secret OrgSecretsKey.",
+      );
+    }
+    return shown(await setKey(orgID, upstream, api_key, userID));
+  },
+);
+
+/** Tells whether the organization has an own key for an upstream, and which, without the key. For owners and admins. */
+export const getModelCredential = api(
+  { expose: true, auth: true, method: "GET", path: "/models/credentials/:upstream" },
+  async ({ upstream }: { upstream: string }): Promise<ModelCredential> => {
+    const { orgID } = adminCaller();
+    const credential = await readCredential(orgID, upstream);
+    if (credential === null) throw notFound("model credential");
+    return shown(credential);
+  },
+);
+
+interface DeleteModelCredentialResponse {
+  upstream: string;
+  deleted: boolean;
+}
+
+/** Removes the organization's own key for an upstream: the operator's is used again, where there is one. For owners and admins. */
+export const deleteModelCredential = api(
+  { expose: true, auth: true, method: "DELETE", path: "/models/credentials/:upstream" },
+  async ({ upstream }: { upstream: string }): Promise<DeleteModelCredentialResponse> => {
+    const { orgID } = adminCaller();
+    if (!(await clearKey(orgID, upstream))) throw notFound("model credential");
+    return { upstream, deleted: true };
+  },
+);
+
+function checkUpstream(upstream: string): void {
+  const names = upstreams().map(({ name }) => name);
+  if (names.includes(upstream)) return;
+  throw invalid("unknown_upstream", "There is no such upstream.", "Choose one of details.upstreams.", {
+    upstreams: names,
+  });
+}
+
+function shown({ updated_at, ...rest }: Credential): ModelCredential {
+  return { ...rest, updated_at: updated_at.toISOString() };
+}

@@ -1,0 +1,35 @@
+import type { IncomingMessage } from "node:http";
+import { isObject, type JsonObject, parseJson } from "./json";
+import { REQUEST_BYTES_MAX } from "./limits";
+
+/** A request of Letta's that cannot be read. */
+export class BadRequest extends Error {
+  constructor(
+    readonly status: 400 | 413,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The JSON object that a request holds. Throws BadRequest. */
+export async function readRequest(req: IncomingMessage): Promise<JsonObject> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of req as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > REQUEST_BYTES_MAX) throw new BadRequest(413, `A request takes at most ${REQUEST_BYTES_MAX} bytes.`);
+    parts.push(part);
+  }
+  const body = parseJson(Buffer.concat(parts).toString("utf8"));
+  if (!isObject(body)) throw new BadRequest(400, "The body must be a JSON object.");
+  return body;
+}
+
+/** The same, of a chat completions request: it has a model and messages. */
+export async function readChatRequest(req: IncomingMessage): Promise<JsonObject> {
+  const body = await readRequest(req);
+  if (typeof body.model !== "string") throw new BadRequest(400, "model must be a string.");
+  if (!Array.isArray(body.messages)) throw new BadRequest(400, "messages must be a list.");
+  return body;
+}

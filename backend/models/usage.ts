@@ -1,0 +1,41 @@
+import { isObject, type JsonObject } from "./json";
+import type { Usage } from "./upstream-event";
+
+const CHARS_PER_TOKEN = 4;
+
+/** A provider's `usage`, or null when it is none. */
+export function readUsage(value: unknown): Usage | null {
+  if (!isObject(value)) return null;
+  const prompt = count(value.prompt_tokens);
+  const completion = count(value.completion_tokens);
+  if (prompt === null && completion === null) return null;
+  return {
+    prompt_tokens: prompt ?? 0,
+    completion_tokens: completion ?? 0,
+    total_tokens: count(value.total_tokens) ?? (prompt ?? 0) + (completion ?? 0),
+    cached_tokens: isObject(value.prompt_tokens_details) ? count(value.prompt_tokens_details.cached_tokens) : null,
+    reasoning_tokens: isObject(value.completion_tokens_details)
+      ? count(value.completion_tokens_details.reasoning_tokens)
+      : null,
+    estimated: false,
+  };
+}
+
+/** What a request and so many characters of its answer come to, where the provider does not tell, or was stopped before it could. */
+export function estimateUsage(body: JsonObject, answerChars: number): Usage {
+  const promptChars = JSON.stringify([body.messages, body.tools]).length;
+  const prompt = Math.ceil(promptChars / CHARS_PER_TOKEN);
+  const completion = Math.ceil(answerChars / CHARS_PER_TOKEN);
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    cached_tokens: null,
+    reasoning_tokens: null,
+    estimated: true,
+  };
+}
+
+function count(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.round(value) : null;
+}
