@@ -72,7 +72,7 @@ describe("docs/api.md", () => {
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${shape(path)}`),
   );
   const shown = [...readFileSync("docs/api.md", "utf8").matchAll(/^### (.+)$/gm)].flatMap(([, title = ""]) =>
-    [...title.matchAll(/(GET|POST|PATCH|DELETE) (\/\S*?)(?:,|$)/g)].map(
+    [...title.matchAll(/(GET|POST|PUT|PATCH|DELETE) (\/\S*?)(?:,|$)/g)].map(
       ([, method, path = ""]) => `${method} ${shape(path)}`,
     ),
   );

@@ -32,7 +32,16 @@ export async function candidatesFor(orgId: string | null, model: string, upstrea
     const key = ownKey ?? operatorKey(upstream);
     if (key === undefined && upstream.needsKey) return [];
     const isOwn = ownKey !== undefined;
-    return [{ upstream, model: theirs, key, ownKey: isOwn, price, coldKey: `${upstream.name} ${isOwn ? orgId : ""}` }];
+    return [
+      {
+        upstream,
+        model: theirs,
+        key,
+        ownKey: isOwn,
+        price,
+        coldKey: `${upstream.name} ${theirs} ${isOwn ? orgId : ""}`,
+      },
+    ];
   });
   const rank = ({ ownKey, coldKey }: Candidate) => (ownKey ? 0 : 1) + (isCold(coldKey) ? 2 : 0);
   return candidates.toSorted((a, b) => rank(a) - rank(b));

@@ -16,7 +16,7 @@ export const gatewayChat = api.raw(
     method: "POST",
     path: "/internal/models/v1/chat/completions",
     tags: ["internal"],
-    bodyLimit: 16 * 1024 * 1024,
+    bodyLimit: null, // readRequest has its own, whose error Letta understands
   },
   async (req, resp) => {
     if (!isLetta(req)) return answerNotLetta(resp);

@@ -20,7 +20,7 @@ export const gatewayEmbeddings = api.raw(
     method: "POST",
     path: "/internal/models/v1/embeddings",
     tags: ["internal"],
-    bodyLimit: 16 * 1024 * 1024,
+    bodyLimit: null, // readRequest has its own, whose error Letta understands
   },
   async (req, resp) => {
     if (!isLetta(req)) return answerNotLetta(resp);

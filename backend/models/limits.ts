@@ -68,6 +68,8 @@ export const ERROR_BYTES_MAX = 64 << 10;
 
 /** A request of Letta's: a whole conversation, with images. */
 export const REQUEST_BYTES_MAX = 16 << 20;
+/** A longer one is read so far, to be answered; beyond, its connection breaks. */
+export const READ_BYTES_MAX = 64 << 20;
 
 /** The list of an upstream's models: how long it is fresh, how long asking may take, its size. */
 export const MODELS_FRESH_MS = 60_000;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { isObject, type JsonObject, parseJson } from "./json";
-import { REQUEST_BYTES_MAX } from "./limits";
+import { READ_BYTES_MAX, REQUEST_BYTES_MAX } from "./limits";
 
 /** A request of Letta's that cannot be read. */
 export class BadRequest extends Error {
@@ -18,9 +18,11 @@ export async function readRequest(req: IncomingMessage): Promise<JsonObject> {
   let bytes = 0;
   for await (const part of req as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > REQUEST_BYTES_MAX) throw new BadRequest(413, `A request takes at most ${REQUEST_BYTES_MAX} bytes.`);
-    parts.push(part);
+    if (bytes <= REQUEST_BYTES_MAX) parts.push(part);
+    else parts.length = 0; // what is too long is read on and dropped: the next request comes on the same connection
+    if (bytes > READ_BYTES_MAX) break;
   }
+  if (bytes > REQUEST_BYTES_MAX) throw new BadRequest(413, `A request takes at most ${REQUEST_BYTES_MAX} bytes.`);
   const body = parseJson(Buffer.concat(parts).toString("utf8"));
   if (!isObject(body)) throw new BadRequest(400, "The body must be a JSON object.");
   return body;
