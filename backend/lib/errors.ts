@@ -43,7 +43,15 @@ export function inContext(error: unknown, context: object | null): APIError {
   });
 }
 
-export type Noun = "thread" | "agent" | "agent version" | "turn" | "participant" | "person" | "API key" | "model credential";
+export type Noun =
+  | "thread"
+  | "agent"
+  | "agent version"
+  | "turn"
+  | "participant"
+  | "person"
+  | "API key"
+  | "model credential";
 
 /** Not there and not yours: one answer, made in one place, so that it cannot differ by a byte. */
 export function notFound(noun: Noun): APIError {

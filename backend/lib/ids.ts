@@ -4,7 +4,18 @@ import { typeid } from "typeid-js";
  * Ids are TypeIDs (https://github.com/jetify-com/typeid): a prefix that says what it names, and a UUIDv7, so that ids sort by
  * the time they were made.
  */
-export type IdPrefix = "org" | "user" | "key" | "thread" | "part" | "msg" | "turn" | "agent" | "agver" | "capture";
+export type IdPrefix =
+  | "org"
+  | "user"
+  | "key"
+  | "thread"
+  | "part"
+  | "msg"
+  | "turn"
+  | "agent"
+  | "agver"
+  | "capture"
+  | "call";
 
 export function newId(prefix: IdPrefix): string {
   return typeid(prefix).toString();

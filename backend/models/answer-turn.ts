@@ -2,8 +2,9 @@ import { type ChatBody, forget, remember } from "./ask-ahead";
 import { canonical } from "./canonical";
 import { takeGuess } from "./guesses";
 import type { OpenTurn } from "./open-turns";
+import { recordCall } from "./record-call";
 import { UpstreamError } from "./upstream-error";
-import type { UpstreamEvent } from "./upstream-event";
+import type { UpstreamEvent, Usage } from "./upstream-event";
 
 /** Asks an upstream; see ask-upstream.ts. */
 export type Ask = (request: { orgId: string; body: ChatBody; signal: AbortSignal }) => AsyncIterable<UpstreamEvent>;
@@ -59,6 +60,8 @@ export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): Asy
 async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask): AsyncGenerator<UpstreamEvent> {
   const { conversationId, orgId, signal } = turn;
   const source = takeGuess(turn, body) ?? ask({ orgId, body, signal });
+  const begun = performance.now();
+  let usage: Usage | null = null;
   let text = "";
   // A call goes to Letta only with the answer's proper end: one that broke off must not be carried out, nor one of a stopped turn.
   const calls: UpstreamEvent[] = [];
@@ -81,9 +84,11 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
           yield* calls;
           if (event.reason === "stop" && calls.length === 0) remember(conversationId, body, text);
           break;
+        case "usage":
+          usage = event.usage;
+          break;
         case "begin":
         case "reasoning":
-        case "usage":
           break;
         default:
           event satisfies never;
@@ -106,6 +111,9 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
     yield { type: "finish", reason };
     remember(conversationId, body, text);
     turn.hear({ type: "answered", step });
+  } finally {
+    const durationMs = performance.now() - begun;
+    recordCall({ orgId, purpose: "turn", turnId: turn.turnId, model: String(body.model), usage, durationMs });
   }
 }
 

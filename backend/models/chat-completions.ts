@@ -1,13 +1,19 @@
 import type { ServerResponse } from "node:http";
 import { api } from "encore.dev/api";
 import log from "encore.dev/log";
+import { answerTurn } from "./answer-turn";
+import type { ChatBody } from "./ask-ahead";
 import { askUpstream } from "./ask-upstream";
+import { askedBy, readLettaRequest } from "./asked-by";
 import { assemble, chunkOf, errorChunk, firstChunk, LAST_CHUNK, newAssembly, newHead, wholeAnswer } from "./assemble";
 import { isLetta } from "./gateway-key";
+import { handOver } from "./hand-over";
 import { isObject, type JsonObject } from "./json";
 import { answerError, answerJson, answerNotLetta, errorBody } from "./openai-errors";
-import { readChatRequest } from "./read-request";
+import { BadRequest, readChatRequest } from "./read-request";
+import { recordCall } from "./record-call";
 import { UpstreamError } from "./upstream-error";
+import type { UpstreamEvent, Usage } from "./upstream-event";
 
 /** OpenAI's chat completions for Letta, answered by the upstreams, in the form it asks for: whole or streamed. */
 export const gatewayChat = api.raw(
@@ -24,8 +30,21 @@ export const gatewayChat = api.raw(
     resp.once("close", () => gone.abort()); // on hosts that tell
     try {
       const body = await readChatRequest(req);
-      if (body.stream === true) await answerStream(resp, body, gone.signal);
-      else await answerWhole(resp, body, gone.signal);
+      const whose = await askedBy(readLettaRequest(body));
+      switch (whose.kind) {
+        case "turn":
+          // Not ended when Letta hangs up: the turn's readers go on.
+          return await answer(resp, body, answerTurn(whose.turn, body as ChatBody, askUpstream));
+        case "letta":
+          return await answer(resp, body, askForLetta(whose.orgId, body, gone.signal));
+        case "elsewhere":
+          if (await handOver(whose.owner, req, body, resp)) return;
+          return refuse(resp, "no process runs the turn");
+        case "nobody":
+          return refuse(resp, whose.why);
+        default:
+          whose satisfies never;
+      }
     } catch (error) {
       report(error);
       if (!resp.headersSent) answerError(resp, error);
@@ -34,18 +53,57 @@ export const gatewayChat = api.raw(
   },
 );
 
-async function answerWhole(resp: ServerResponse, body: JsonObject, signal: AbortSignal): Promise<void> {
+/** What Letta asks on its own account (summaries, when a conversation grows too long): answered, and accounted to its organization. */
+async function* askForLetta(orgId: string, body: JsonObject, signal: AbortSignal): AsyncGenerator<UpstreamEvent> {
+  const begun = performance.now();
+  let tokens: Usage | null = null;
+  try {
+    for await (const event of askUpstream({ orgId, body, signal })) {
+      if (event.type === "usage") tokens = event.usage;
+      yield event;
+    }
+  } finally {
+    recordCall({
+      orgId,
+      purpose: "letta",
+      turnId: null,
+      model: String(body.model),
+      usage: tokens,
+      durationMs: performance.now() - begun,
+    });
+  }
+}
+
+function refuse(resp: ServerResponse, why: string): void {
+  log.warn("a request to the model gateway was refused", { why });
+  answerError(resp, new BadRequest(403, "This request belongs to no running turn."));
+}
+
+async function answer(resp: ServerResponse, body: JsonObject, events: AsyncIterable<UpstreamEvent>): Promise<void> {
+  if (body.stream === true) await answerStream(resp, body, events);
+  else await answerWhole(resp, body, events);
+}
+
+async function answerWhole(
+  resp: ServerResponse,
+  body: JsonObject,
+  events: AsyncIterable<UpstreamEvent>,
+): Promise<void> {
   const head = newHead(String(body.model));
   const answer = newAssembly();
-  for await (const event of askUpstream({ orgId: null, body, signal })) assemble(answer, event);
+  for await (const event of events) assemble(answer, event);
   answerJson(resp, 200, wholeAnswer(head, answer));
 }
 
 /** The head is sent with the first event: until then an error still has a status. */
-async function answerStream(resp: ServerResponse, body: JsonObject, signal: AbortSignal): Promise<void> {
+async function answerStream(
+  resp: ServerResponse,
+  body: JsonObject,
+  events: AsyncIterable<UpstreamEvent>,
+): Promise<void> {
   const head = newHead(String(body.model));
   const includeUsage = isObject(body.stream_options) && body.stream_options.include_usage === true;
-  for await (const event of askUpstream({ orgId: null, body, signal })) {
+  for await (const event of events) {
     if (event.type === "begin") {
       resp.writeHead(200, { "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache" });
       resp.write(firstChunk(head));

@@ -17,13 +17,13 @@ const agent = new Agent({
 });
 
 /**
- * Passes a request of Letta's on to the process that runs its turn (`owner` as leases name it) and its answer back, byte for byte.
+ * Passes a request of Letta's on to the process that runs its turn (`owner` as leases name it) and its answer back as it comes.
  * False when there is nobody to hand it to.
  */
 export async function handOver(
   owner: string,
   req: IncomingMessage,
-  body: Buffer,
+  body: object,
   resp: ServerResponse,
 ): Promise<boolean> {
   const url = owner.slice(owner.indexOf("@") + 1);
@@ -35,7 +35,7 @@ export async function handOver(
       authorization: req.headers.authorization ?? "",
       [HANDED_OVER]: "1",
     },
-    body,
+    body: JSON.stringify(body),
     dispatcher: agent,
   });
   resp.writeHead(answer.statusCode, { "content-type": String(answer.headers["content-type"] ?? "application/json") });

@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { isObject, type JsonObject, parseJson } from "./json";
 import { READ_BYTES_MAX, REQUEST_BYTES_MAX } from "./limits";
 
-/** A request of Letta's that cannot be read. */
+/** A request of Letta's that cannot be read, or is nobody's. */
 export class BadRequest extends Error {
   constructor(
-    readonly status: 400 | 413,
+    readonly status: 400 | 403 | 413,
     message: string,
   ) {
     super(message);
