@@ -4,6 +4,7 @@ import { ownKeys } from "./credentials";
 import type { JsonObject } from "./json";
 import { servedBy } from "./model-catalog";
 import type { Price, Upstream } from "./upstream";
+import { UpstreamError } from "./upstream-error";
 import { operatorKey } from "./upstream-keys";
 
 export interface Candidate {
@@ -31,6 +32,7 @@ export async function candidatesFor(orgId: string | null, model: string, upstrea
     const ownKey = own.get(upstream.name);
     const key = ownKey ?? operatorKey(upstream);
     if (key === undefined && upstream.needsKey) return [];
+    if (ownKey === "") return []; // not to be opened: the operator's key must not pay in its place
     const isOwn = ownKey !== undefined;
     return [
       {
@@ -43,6 +45,9 @@ export async function candidatesFor(orgId: string | null, model: string, upstrea
       },
     ];
   });
+  if (candidates.length === 0 && served.some(({ upstream }) => own.get(upstream.name) === "")) {
+    throw new UpstreamError("key_invalid", { code: "cannot_be_opened" });
+  }
   const rank = ({ ownKey, coldKey }: Candidate) => (ownKey ? 0 : 1) + (isCold(coldKey) ? 2 : 0);
   return candidates.toSorted((a, b) => rank(a) - rank(b));
 }

@@ -4,6 +4,10 @@ import { newOrganization, ok, type Problem } from "../harness/organization";
 import { type Gateway, newProvider, startGateway } from "./gateway";
 
 const KEY = "sk-canary-0123456789";
+const UPSTREAMS = (base_url: string) => [
+  { name: "theirs", base_url, key_secret: "nobody-has-it", models: ["only-with-a-key"] },
+  { name: "ours", base_url, models: ["for-everyone", "gpt-5-x"] },
+];
 let gateway: Gateway;
 let provider: Awaited<ReturnType<typeof newProvider>>;
 
@@ -12,10 +16,7 @@ beforeAll(async () => {
     resp.writeHead(200, { "content-type": "application/json" });
     resp.end(JSON.stringify({ choices: [{ message: { content: "yes" }, finish_reason: "stop" }] }));
   });
-  gateway = await startGateway([
-    { name: "theirs", base_url: provider.url, key_secret: "nobody-has-it", models: ["only-with-a-key"] },
-    { name: "ours", base_url: provider.url, models: ["for-everyone", "gpt-5-x"] },
-  ]);
+  gateway = await startGateway(UPSTREAMS(provider.url), { ModelUpstreamKeys: '{"ours":"operator-key"}' });
 });
 afterAll(async () => {
   await gateway?.server.stop();
@@ -59,6 +60,33 @@ describe("an organization's own key (SEC-1)", () => {
     expect((await other.call("GET", "/models/credentials/theirs")).status).toBe(404);
     expect((await other.call("DELETE", "/models/credentials/theirs")).status).toBe(404);
     expect((await gateway.org.call("GET", "/models/credentials/theirs")).status).toBe(200);
+  });
+
+  it("is what its upstream is asked with, and nobody else's is", async () => {
+    const keyFor = async (model: string) => {
+      expect((await gateway.ask({ model })).status).toBe(200);
+      return provider.seen.at(-1)?.headers.authorization;
+    };
+    expect(await keyFor("only-with-a-key")).toBe(`Bearer ${KEY}`);
+    expect(await keyFor("for-everyone")).toBe("Bearer operator-key");
+    await ok(gateway.org.call("PUT", "/models/credentials/ours", { api_key: `${KEY}-ours` }));
+    expect(await keyFor("for-everyone")).toBe(`Bearer ${KEY}-ours`);
+    await ok(gateway.org.call("DELETE", "/models/credentials/ours"));
+    expect(await keyFor("for-everyone")).toBe("Bearer operator-key");
+  });
+
+  it("that cannot be opened any more is not replaced by the operator's", async () => {
+    const changed = { OrgSecretsKey: "another", ModelUpstreamKeys: '{"nobody-has-it":"operator-key"}' };
+    const other = await startGateway(UPSTREAMS(provider.url), changed, gateway.org);
+    try {
+      const before = provider.seen.length;
+      expect((await other.ask({ model: "only-with-a-key" })).status).toBe(401);
+      expect((await other.ask({ model: "for-everyone" })).status).toBe(200);
+      expect(provider.seen.length).toBe(before + 1);
+      expect(other.server.output()).toContain("cannot be opened");
+    } finally {
+      await other.server.stop();
+    }
   });
 
   it("is set for an upstream that exists, as a key, and can be removed", async () => {

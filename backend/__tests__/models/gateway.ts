@@ -7,7 +7,7 @@ import { newAgent, newOrganization, type TestOrganization } from "../harness/org
 import { type Server, startServer } from "../harness/server";
 import { tenantInLetta } from "../letta/past-graphyn";
 
-/** A Graphyn whose gateway has the given upstreams, and an organization of it that Letta knows. */
+/** A Graphyn whose gateway has the given upstreams, and an organization of it that Letta knows: a new one, or `of`. */
 export interface Gateway {
   server: Server;
   url: string;
@@ -23,7 +23,11 @@ export interface UpstreamConfig {
   [more: string]: unknown;
 }
 
-export async function startGateway(upstreams: UpstreamConfig[], env: Record<string, string> = {}): Promise<Gateway> {
+export async function startGateway(
+  upstreams: UpstreamConfig[],
+  env: Record<string, string> = {},
+  of?: TestOrganization,
+): Promise<Gateway> {
   const { databaseUrl, adminKey, adminUrl } = inject("graphyn");
   const key = randomBytes(16).toString("hex");
   const server = await startServer({
@@ -36,8 +40,8 @@ export async function startGateway(upstreams: UpstreamConfig[], env: Record<stri
       ...env,
     },
   });
-  const org = await newOrganization({ ...inject("graphyn"), url: server.url });
-  await newAgent(org, "Ada"); // makes the organization's place in Letta
+  const org = of ?? (await newOrganization({ ...inject("graphyn"), url: server.url }));
+  if (!of) await newAgent(org, "Ada"); // makes the organization's place in Letta
   const user = (await tenantInLetta(org.orgId, adminUrl)).letta_user_id;
   return {
     server,
