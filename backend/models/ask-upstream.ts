@@ -83,8 +83,8 @@ async function candidates(orgId: string | null, body: JsonObject): Promise<Candi
   return found.length > 0 ? found : candidatesFor(orgId, String(body.model), upstreams());
 }
 
-function beginOf({ upstream, model, ownKey }: Candidate, attempt: number): UpstreamEvent {
-  return { type: "begin", upstream: upstream.name, model, attempt, ownKey };
+function beginOf({ upstream, model, ownKey, price }: Candidate, attempt: number): UpstreamEvent {
+  return { type: "begin", upstream: upstream.name, model, attempt, ownKey, price };
 }
 
 function backoff(attempt: number, { retryAfterMs }: UpstreamError): number {

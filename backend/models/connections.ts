@@ -26,9 +26,11 @@ export function connectionsOf(upstream: Upstream): Connections {
       headersTimeout: firstTokenMsMax * 2,
       bodyTimeout: Math.max(firstTokenMsMax, idleMsMax) * 2,
     };
-    const proxied =
-      process.env.HTTP_PROXY ?? process.env.HTTPS_PROXY ?? process.env.http_proxy ?? process.env.https_proxy;
-    pool = { dispatcher: proxied ? new EnvHttpProxyAgent(options) : new Agent(options), inFlight: 0 };
+    const { HTTP_PROXY, HTTPS_PROXY, http_proxy, https_proxy, NO_PROXY, no_proxy } = process.env;
+    const isProxied = HTTP_PROXY || HTTPS_PROXY || http_proxy || https_proxy;
+    const noProxy = [NO_PROXY ?? no_proxy, "127.0.0.1", "localhost"].filter(Boolean).join(",");
+    const dispatcher = isProxied ? new EnvHttpProxyAgent({ ...options, noProxy }) : new Agent(options);
+    pool = { dispatcher, inFlight: 0 };
     pools.set(upstream.baseUrl, pool);
   }
   return pool;

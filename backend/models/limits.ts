@@ -71,8 +71,9 @@ export const REQUEST_BYTES_MAX = 16 << 20;
 /** A longer one is read so far, to be answered; beyond, its connection breaks. */
 export const READ_BYTES_MAX = 64 << 20;
 
-/** The list of an upstream's models: how long it is fresh, how long asking may take, its size. */
+/** The list of an upstream's models: how long it is fresh, when a failed one is tried again, how long asking may take, its size. */
 export const MODELS_FRESH_MS = 60_000;
+export const MODELS_RETRY_MS = 5_000;
 export const MODELS_MS_MAX = 5_000;
 export const MODELS_BYTES_MAX = 8 << 20;
 export const MODELS_LISTED_MAX = 2_000;

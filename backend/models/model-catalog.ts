@@ -2,7 +2,7 @@
 import log from "encore.dev/log";
 import { send } from "./connections";
 import { isObject, parseJson } from "./json";
-import { MODELS_BYTES_MAX, MODELS_FRESH_MS, MODELS_LISTED_MAX, MODELS_MS_MAX } from "./limits";
+import { MODELS_BYTES_MAX, MODELS_FRESH_MS, MODELS_LISTED_MAX, MODELS_MS_MAX, MODELS_RETRY_MS } from "./limits";
 import { readText } from "./read-answer";
 import { refusalOf } from "./refusal";
 import type { Price, Upstream } from "./upstream";
@@ -18,7 +18,8 @@ export interface Served {
 
 interface Listing {
   ids: string[];
-  at: number;
+  /** When it is asked for again, by performance.now(). */
+  staleAt: number;
   asking: Promise<void> | null;
 }
 
@@ -36,13 +37,21 @@ const listings = new Map<string, Listing>(); // one an upstream, and those are c
 
 /** The upstreams that serve a model, in order. `<upstream>/<id>` names one of them. */
 export async function servedBy(model: string, upstreams: Upstream[]): Promise<Served[]> {
-  const served = (await Promise.all(upstreams.map((upstream) => serves(upstream, model)))).flat();
-  if (served.length > 0) return served;
   const named = upstreams.find(({ name }) => model.startsWith(`${name}/`));
-  if (named !== undefined) return orUnlisted(named, model.slice(named.name.length + 1));
-  // Servers answer to more names than they list. A single one is asked; several are not guessed among.
+  const theirs = named ? model.slice(named.name.length + 1) : "";
+  const [first, ...served] = await Promise.all([
+    named ? serves(named, theirs) : [],
+    ...upstreams.map((upstream) => serves(upstream, model)), // OpenRouter's ids have a slash too
+  ]);
+  const known = [...first, ...served.flat()];
+  if (known.length > 0) return known;
+  if (named?.models === "all") return [{ upstream: named, model: theirs, price: named.price }];
+  // Servers answer to more names than they list. A single one is asked, and those whose list is not known; others are not guessed among.
   const open = upstreams.filter(({ models }) => models === "all");
-  return open.length === 1 && open[0] ? [{ upstream: open[0], model, price: open[0].price }] : [];
+  const unknown = open.filter(({ name }) => listings.get(name)?.ids.length === 0);
+  return (unknown.length > 0 ? unknown : open.length === 1 ? open : []).map((upstream) => {
+    return { upstream, model, price: upstream.price };
+  });
 }
 
 async function serves(upstream: Upstream, model: string): Promise<Served[]> {
@@ -50,11 +59,6 @@ async function serves(upstream: Upstream, model: string): Promise<Served[]> {
   if (models === "all") return (await listed(upstream)).includes(model) ? [{ upstream, model, price }] : [];
   const found = models.find(({ id }) => id === model);
   return found ? [{ upstream, model: found.model, price: found.price ?? price }] : [];
-}
-
-async function orUnlisted(upstream: Upstream, model: string): Promise<Served[]> {
-  if (upstream.models === "all") return [{ upstream, model, price: upstream.price }];
-  return serves(upstream, model);
 }
 
 export interface ListedModel {
@@ -88,30 +92,28 @@ async function idsOf(upstream: Upstream): Promise<string[]> {
 async function listed(upstream: Upstream): Promise<string[]> {
   let listing = listings.get(upstream.name);
   if (listing === undefined) {
-    listing = { ids: [], at: Number.NEGATIVE_INFINITY, asking: null };
+    listing = { ids: [], staleAt: 0, asking: null };
     listings.set(upstream.name, listing);
   }
-  const isFirst = listing.at === Number.NEGATIVE_INFINITY;
-  if (listing.asking === null && performance.now() - listing.at > MODELS_FRESH_MS) {
+  if (listing.asking === null && performance.now() > listing.staleAt) {
     const asked = listing;
     asked.asking = refresh(upstream, asked).finally(() => {
       asked.asking = null;
     });
   }
-  if (isFirst) await listing.asking;
+  if (listing.staleAt === 0) await listing.asking;
   return listing.ids;
 }
 
 async function refresh(upstream: Upstream, listing: Listing): Promise<void> {
   try {
     listing.ids = await fetchIds(upstream);
-    listing.at = performance.now();
+    listing.staleAt = performance.now() + MODELS_FRESH_MS;
   } catch (thrown) {
     const { reason, status, code } = toUpstreamError(thrown, false);
     const more = { upstream: upstream.name, reason, status: status ?? undefined, code: code ?? undefined };
     log.warn("an upstream does not list its models", more);
-    // Unknown stays unknown, so the next request asks again; a list that is there stays for another while.
-    if (listing.ids.length > 0) listing.at = performance.now();
+    listing.staleAt = performance.now() + MODELS_RETRY_MS; // a list that is there stays meanwhile
   }
 }
 

@@ -1,7 +1,9 @@
+import type { Price } from "./upstream";
+
 /** What an answer consists of, in the order in which it comes: `begin`, then words, thoughts and calls mixed, then `finish` and `usage`. */
 export type UpstreamEvent =
   /** Once, before everything else: who answers. `model` is the upstream's own id. */
-  | { type: "begin"; upstream: string; model: string; attempt: number; ownKey: boolean }
+  | { type: "begin"; upstream: string; model: string; attempt: number; ownKey: boolean; price: Price | null }
   | { type: "text"; text: string }
   | { type: "reasoning"; text: string }
   /** A piece of a tool call. The first piece of each index carries its id and name, later ones null for both. */

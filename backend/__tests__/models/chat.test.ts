@@ -224,6 +224,27 @@ it("waits as long as an upstream wants to be left alone, when that is not long",
   }
 });
 
+it("asks upstreams that do not list their models all the same", async () => {
+  const provider = await newProvider((req, resp) => {
+    const isChat = req.url === "/chat/completions";
+    resp.writeHead(isChat ? 200 : 404, { "content-type": "application/json" });
+    resp.end(isChat ? JSON.stringify({ choices: [{ message: { content: "yes" }, finish_reason: "stop" }] }) : "{}");
+  });
+  const other = await startGateway([
+    { name: "one", base_url: provider.url },
+    { name: "two", base_url: `${second.url}/v1` },
+  ]);
+  try {
+    const say = async (model: string) => (await whole(await other.ask({ model }))).body.choices[0]?.message.content;
+    expect(await say("who-knows")).toBe("yes");
+    expect(await say("dev-n20")).toBe(numbers(20)); // the second lists it
+    expect(await say("two/dev-n5")).toBe(numbers(5)); // named, so not looked up
+  } finally {
+    await other.server.stop();
+    await provider.close();
+  }
+});
+
 describe("the gateway's list and embeddings", () => {
   const get = (path: string, init: RequestInit = {}) =>
     fetch(`${gateway.url}/internal/models/v1${path}`, { ...init, headers: { authorization: `Bearer ${gateway.key}` } });

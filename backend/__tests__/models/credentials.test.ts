@@ -69,6 +69,7 @@ describe("an organization's own key (SEC-1)", () => {
     };
     expect(await keyFor("only-with-a-key")).toBe(`Bearer ${KEY}`);
     expect(await keyFor("for-everyone")).toBe("Bearer operator-key");
+    expect(await keyFor("ours/gpt-5-x")).toBe("Bearer operator-key");
     await ok(gateway.org.call("PUT", "/models/credentials/ours", { api_key: `${KEY}-ours` }));
     expect(await keyFor("for-everyone")).toBe(`Bearer ${KEY}-ours`);
     await ok(gateway.org.call("DELETE", "/models/credentials/ours"));
