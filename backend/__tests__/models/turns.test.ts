@@ -113,11 +113,11 @@ async function lastInLetta(threadId: string, type: string): Promise<string | und
 
 describe("what readers saw, the thread stored and Letta stored is one text", () => {
   it("for an answer (SSE-2, LET-6)", async () => {
-    const { threadId, ask } = await thread("dev-n40");
+    const { threadId, ask } = await thread("dev-n100");
     const received = await ask("count");
     expect(ofType(received, "turn_completed")).toHaveLength(1);
     expect(ofType(received, "ai_chunk").length).toBeGreaterThan(10);
-    expect(stored(received)).toBe(Array.from({ length: 40 }, (_, i) => i + 1).join(" "));
+    expect(stored(received)).toBe(Array.from({ length: 100 }, (_, i) => i + 1).join(" "));
     expect(shown(received)).toBe(stored(received));
     expect(await lastInLetta(threadId, "assistant_message")).toBe(stored(received));
   });
