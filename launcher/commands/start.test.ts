@@ -111,6 +111,32 @@ describe("./graphyn start", () => {
     }
   });
 
+  it("lets Letta ask its models through Graphyn, by a key of its own (SEC-1)", async () => {
+    const { GRAPHYN_URL, LETTA_API_KEY = "" } = readEnv(join(home.dir, "env"));
+    const { modelGatewayKey = "" } = JSON.parse(readFileSync(join(home.dir, "secrets.json"), "utf8")) as Record<
+      string,
+      string
+    >;
+    const ask = (key: string) =>
+      fetch(`${GRAPHYN_URL}/internal/models/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+    expect((await ask(LETTA_API_KEY)).status).toBe(401);
+    const listed = (await (await ask(modelGatewayKey)).json()) as { data: { id: string }[] };
+    expect(listed.data.map(({ id }) => id)).toContain("dev");
+    expect(readFileSync(join(home.dir, "logs", "graphyn.log"), "utf8")).toContain('"endpoint":"gatewayChat"');
+  });
+
+  it("moves the agents it has to the relay and back, as their owner wants it (RUN-1)", async () => {
+    expect((await home.graphyn("stop")).code).toBe(0);
+    for (const source of ["relay", "gateway"]) {
+      home.env.GRAPHYN_TURN_SOURCE = source;
+      const { code, output } = await home.graphyn("start", "--detach", "--no-conversation", "--port", String(port));
+      expect(code, output).toBe(0);
+      const chat = await home.graphyn("chat", `By the ${source}`);
+      expect(chat.output).toContain(`You said: “By the ${source}”`);
+      if (source === "relay") expect((await home.graphyn("stop")).code).toBe(0);
+    }
+  });
+
   it("is stopped as a whole (RUN-1)", async () => {
     const servers = runningServers(readState(home.stateFile));
     expect(servers.map(({ name }) => name)).toEqual(["postgres", "dev-model", "letta", "graphyn"]);

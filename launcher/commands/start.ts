@@ -77,30 +77,34 @@ async function bringUp(here: Place, port: number, isQuiet: boolean): Promise<voi
   // The build takes some seconds of a core that Letta leaves idle while it asks its database.
   const building = buildGraphyn();
   building.catch(() => undefined); // told by the step that waits for it
-  const servers = await startServers({ place: here, secrets, own: ownParts(process.env), env: process.env });
   const url = `http://${HOST === "127.0.0.1" ? "localhost" : HOST}:${port}`;
-  await step("Graphyn", "building", async ({ say }) => {
-    await building;
-    say("starting");
-    const { models, databaseUrl, lettaUrl, lettaKey } = servers;
-    const model = await defaultHandle(models, process.env.GRAPHYN_MODEL);
-    const { embeddingsBase, embeddingsKey } = models;
-    await startGraphyn({
-      place: here,
-      host: HOST,
-      port,
-      databaseUrl,
-      lettaUrl,
-      lettaKey,
-      embeddingsBase,
-      embeddingsKey,
-      model,
-      secrets,
-      onLaunch: (process) => updateState(here.state, (state) => Object.assign(state.processes, { graphyn: process })),
+  const startIt = (servers: Servers) =>
+    step("Graphyn", "building", async ({ say }) => {
+      await building;
+      say("starting");
+      const { models, databaseUrl, lettaUrl, lettaKey } = servers;
+      const model = await defaultHandle(models);
+      const { embeddingsBase, embeddingsKey, graphynEnv } = models;
+      await startGraphyn({
+        place: here,
+        host: HOST,
+        port,
+        databaseUrl,
+        lettaUrl,
+        lettaKey,
+        embeddingsBase,
+        embeddingsKey,
+        model,
+        secrets,
+        env: graphynEnv,
+        onLaunch: (process) => updateState(here.state, (state) => Object.assign(state.processes, { graphyn: process })),
+      });
+      updateState(here.state, (state) => Object.assign(state.ports, { graphyn: port }));
+      return url;
     });
-    updateState(here.state, (state) => Object.assign(state.ports, { graphyn: port }));
-    return url;
-  });
+  const options = { place: here, secrets, own: ownParts(process.env), env: process.env };
+  const servers = await startServers({ ...options, gateway: { port, start: startIt } });
+  if (!servers.models.usesGateway) await startIt(servers);
   const key = await ensureApiKey(here, url, secrets);
   saveEnv(here, url, key, servers);
   updateState(here.state, (state) => {

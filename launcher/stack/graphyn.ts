@@ -12,8 +12,15 @@ const START_TIMEOUT_MS = 60_000;
 /** Longer than Graphyn's own drain of running turns. */
 const STOP_GRACE_MS = 30_000;
 const HOST_PROGRAM = join("packages", "encore-node", "bin", "encore-node.js");
-/** Providers' keys are Letta's business; the process that the world talks to does not get them. */
-const NOT_INHERITED = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "LETTA_SERVER_PASSWORD"];
+/** What is decided by the launcher: Graphyn gets it by `env` or not at all. Where Letta asks the providers itself, their keys are Letta's alone. */
+const NOT_INHERITED = [
+  "OPENAI_API_KEY",
+  "OPENAI_API_BASE",
+  "ANTHROPIC_API_KEY",
+  "DEV_MODEL_URL",
+  "GRAPHYN_TURN_SOURCE",
+  "LETTA_SERVER_PASSWORD",
+];
 
 export interface GraphynOptions {
   readonly place: Place;
@@ -26,6 +33,8 @@ export interface GraphynOptions {
   readonly embeddingsKey: string;
   readonly model: string | undefined;
   readonly secrets: Secrets;
+  /** Where turns take their words from, and the model gateway's upstreams (`Models.graphynEnv`). */
+  readonly env?: Readonly<Record<string, string>>;
   readonly onLaunch?: (process: ProcessIdentity) => void;
 }
 
@@ -60,11 +69,14 @@ export async function startGraphyn(options: GraphynOptions): Promise<ProcessIden
       EMBEDDINGS_API_BASE: options.embeddingsBase,
       EMBEDDINGS_API_KEY: options.embeddingsKey,
       ...(options.model ? { GRAPHYN_MODEL: options.model } : {}),
+      ...options.env,
       // The secrets of backend/, by name.
       AdminKey: options.secrets.adminKey,
       ApiKeyHashKey: options.secrets.apiKeyHashKey,
       EmbeddingsApiKey: options.embeddingsKey,
       LettaApiKey: options.lettaKey,
+      ModelGatewayKey: options.secrets.modelGatewayKey,
+      OrgSecretsKey: options.secrets.orgSecretsKey,
     },
     log,
   });

@@ -75,18 +75,32 @@ async function appliedMigration(databaseUrl: string): Promise<string | undefined
 
 /** Starts Letta on loopback and waits until it is healthy (10 to 24 s on two cores). */
 export async function startLetta(options: LettaOptions): Promise<ProcessIdentity> {
-  const log = join(options.place.logs, "letta.log");
+  const process = await launchLetta(options);
+  await untilLettaReady(options, process);
+  return process;
+}
+
+/** Starts Letta on loopback. It asks for the list of its models once, when it has imported itself; with the gateway it waits for that. */
+export async function launchLetta(options: LettaOptions): Promise<ProcessIdentity> {
+  const wait = options.models.usesGateway ? ["--wait-for-models"] : [];
   const process = launch({
     command: join(LETTA_DIR, ".venv", "bin", "python"),
-    args: [SERVER_SCRIPT, "127.0.0.1", String(options.port)],
+    args: [SERVER_SCRIPT, "127.0.0.1", String(options.port), ...wait],
     cwd: LETTA_DIR,
     env: await lettaEnv(options),
-    log,
+    log: logOf(options),
   });
   options.onLaunch?.(process);
-  const isReady = () => answersOk(`${lettaUrl(options.port)}/v1/health/`);
-  await untilReady({ name: "Letta", process, log, timeoutMs: START_TIMEOUT_MS, isReady });
   return process;
+}
+
+export async function untilLettaReady(options: LettaOptions, process: ProcessIdentity): Promise<void> {
+  const isReady = () => answersOk(`${lettaUrl(options.port)}/v1/health/`);
+  await untilReady({ name: "Letta", process, log: logOf(options), timeoutMs: START_TIMEOUT_MS, isReady });
+}
+
+function logOf({ place }: LettaOptions): string {
+  return join(place.logs, "letta.log");
 }
 
 export function stopLetta(process: ProcessIdentity): Promise<boolean> {

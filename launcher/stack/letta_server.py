@@ -4,11 +4,14 @@
 - it fetches NLTK data from the internet at every start and waits for it; only its file uploads use them, and Graphyn has none,
 - it imports `inflect`, whose type checks are compiled anew at every start: 3 of the 12 s of CPU that its imports take.
 
-Usage: python letta_server.py HOST PORT, in Letta's folder, with LETTA_SERVER_PASSWORD set.
+Usage: python letta_server.py HOST PORT [--wait-for-models], in Letta's folder, with LETTA_SERVER_PASSWORD set. It reads the list of its
+models once, when it starts to serve: with --wait-for-models that is after OPENAI_API_BASE answers, and its imports need not wait.
 """
 
 import os
 import sys
+import time
+import urllib.request
 
 
 class WithoutPassword:
@@ -37,4 +40,27 @@ nltk.download = lambda *args, **kwargs: True
 
 from letta.server.rest_api.app import start_server  # noqa: E402
 
+MODELS_WAIT_SECONDS_MAX = 110
+MODELS_POLL_SECONDS = 0.1
+
+
+def wait_for_models():
+    request = urllib.request.Request(
+        os.environ["OPENAI_API_BASE"] + "/models",
+        headers={"authorization": "Bearer " + os.environ["OPENAI_API_KEY"]},
+    )
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    until = time.monotonic() + MODELS_WAIT_SECONDS_MAX
+    while True:
+        try:
+            with direct.open(request, timeout=5):
+                return
+        except OSError as error:
+            if time.monotonic() > until:
+                sys.exit(f"The models at {request.full_url} do not answer: {error}")
+            time.sleep(MODELS_POLL_SECONDS)
+
+
+if "--wait-for-models" in sys.argv:
+    wait_for_models()
 start_server(host=sys.argv[1], port=int(sys.argv[2]))

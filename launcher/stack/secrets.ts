@@ -9,6 +9,8 @@ const NAMES = [
   "lettaServer",
   "apiKeyHashKey",
   "adminKey",
+  "modelGatewayKey",
+  "orgSecretsKey",
 ] as const;
 
 export type Secrets = Readonly<Record<(typeof NAMES)[number], string>>;

@@ -3,10 +3,10 @@ import { step } from "../terminal/progress";
 import { dropTestDatabases, ensureDatabases, keepLettaTemplate, resetLettaDatabase } from "./databases";
 import { devModelBase, startDevModel } from "./dev-model";
 import { installMissing } from "./install";
-import { lettaUrl, migrateLetta, startLetta } from "./letta";
+import { launchLetta, lettaUrl, migrateLetta, untilLettaReady } from "./letta";
 import { moveModelEndpoint } from "./letta-endpoints";
 import { newestMigration } from "./letta-migrations";
-import { chooseModels, type Models } from "./models";
+import { chooseModels, GATEWAY_PATH, type Models } from "./models";
 import { checkDatabase, checkLetta, type OwnParts } from "./own-parts";
 import { keepOrChoosePort } from "./ports";
 import { initPostgres, startPostgres } from "./postgres";
@@ -34,10 +34,19 @@ interface Options {
   readonly env: NodeJS.ProcessEnv;
   /** For tests: data that need not survive a power cut, and a dev model that shows what it was asked. */
   readonly isForTests?: boolean;
+  /** Graphyn, where it is to be the embedded Letta's model: its port, and what starts it. Letta's list of models is its list. */
+  readonly gateway?: { readonly port: number; readonly start: (servers: Servers) => Promise<void> };
 }
 
 /** Installs what is missing and starts PostgreSQL, the dev model and Letta, or uses what the user brought. One line a step. */
-export async function startServers({ place, secrets, own, env, isForTests = false }: Options): Promise<Servers> {
+export async function startServers({
+  place,
+  secrets,
+  own,
+  env,
+  isForTests = false,
+  gateway,
+}: Options): Promise<Servers> {
   const needsPostgres = !own.databaseUrl || !own.letta; // the embedded Letta keeps its database in the embedded server
   await installMissing({ postgres: needsPostgres, letta: !own.letta });
 
@@ -61,13 +70,26 @@ export async function startServers({ place, secrets, own, env, isForTests = fals
   }
   if (own.databaseUrl) await step("Database", "asking it", () => checkDatabase(own.databaseUrl ?? ""));
 
-  const models = chooseModels(env, devModelBase(ports["dev-model"]));
+  const usesGateway = gateway !== undefined && !own.letta && env.GRAPHYN_TURN_SOURCE !== "relay";
+  const models = chooseModels(
+    env,
+    devModelBase(ports["dev-model"]),
+    usesGateway ? { base: gatewayBase(gateway.port), key: secrets.modelGatewayKey } : undefined,
+  );
   if (models.needsDevModel) {
     await step("Dev model", "starting", async () => {
       await startDevModel(place, ports["dev-model"], { record: isForTests, onLaunch: remember("dev-model") });
       return `on 127.0.0.1:${ports["dev-model"]}; not a language model`;
     });
   }
+  const servers: Servers = {
+    databaseUrl: own.databaseUrl ?? embedded?.graphynUrl ?? "",
+    adminUrl: embedded?.adminUrl,
+    lettaUrl: own.letta?.url ?? lettaUrl(ports.letta),
+    lettaKey: own.letta?.key ?? secrets.lettaServer,
+    models,
+    devModelUrl: models.needsDevModel ? `http://127.0.0.1:${ports["dev-model"]}` : undefined,
+  };
   if (own.letta) await step("Letta", "asking it", () => checkLetta(own.letta ?? { url: "", key: "" }));
   else
     await startEmbeddedLetta({
@@ -78,16 +100,9 @@ export async function startServers({ place, secrets, own, env, isForTests = fals
       models,
       remember,
       isForTests,
+      beside: usesGateway ? () => gateway.start(servers) : undefined,
     });
-
-  return {
-    databaseUrl: own.databaseUrl ?? embedded?.graphynUrl ?? "",
-    adminUrl: embedded?.adminUrl,
-    lettaUrl: own.letta?.url ?? lettaUrl(ports.letta),
-    lettaKey: own.letta?.key ?? secrets.lettaServer,
-    models,
-    devModelUrl: models.needsDevModel ? `http://127.0.0.1:${ports["dev-model"]}` : undefined,
-  };
+  return servers;
 }
 
 async function startEmbeddedLetta(options: {
@@ -98,28 +113,46 @@ async function startEmbeddedLetta(options: {
   models: Models;
   remember: (name: ServerName) => (process: { pid: number; startedAt: string }) => void;
   isForTests: boolean;
+  /** Work to be done while Letta imports itself, which takes most of its start. */
+  beside: (() => Promise<void>) | undefined;
 }): Promise<void> {
-  const { place, port, databaseUrl, secrets, models } = options;
-  await step("Letta", "starting", async ({ say }) => {
-    const letta = {
-      place,
-      port,
-      databaseUrl,
-      password: secrets.lettaServer,
-      models,
-      onLaunch: options.remember("letta"),
-    };
-    say("migrating its database");
+  const { place, port, databaseUrl, secrets, models, beside } = options;
+  const letta = {
+    place,
+    port,
+    databaseUrl,
+    password: secrets.lettaServer,
+    models,
+    onLaunch: options.remember("letta"),
+  };
+  const begin = async () => {
     const databasePort = Number(new URL(databaseUrl).port);
     const migration = newestMigration();
     const isReset = options.isForTests && (await resetLettaDatabase(databasePort, secrets, migration));
     const migrated = await migrateLetta(letta, migration);
     if (options.isForTests && !isReset) await keepLettaTemplate(databasePort, secrets, migration);
     await moveModelEndpoint(place, databaseUrl, models);
+    return { migrated, process: await launchLetta(letta) };
+  };
+  let begun: Awaited<ReturnType<typeof begin>> | undefined;
+  if (beside) {
+    await step("Letta's data", "migrating", async () => {
+      begun = await begin();
+      return begun.migrated ? "migrated" : "in order";
+    });
+    await beside();
+  }
+  await step("Letta", beside ? "starting" : "migrating its database", async ({ say }) => {
+    const { migrated, process } = begun ?? (await begin());
     say("starting");
-    await startLetta(letta);
-    return `${LETTA_VERSION} on 127.0.0.1:${port}${migrated ? ", database migrated" : ""}`;
+    await untilLettaReady(letta, process);
+    return `${LETTA_VERSION} on 127.0.0.1:${port}${migrated && !beside ? ", database migrated" : ""}`;
   });
+}
+
+/** The address of Graphyn's model gateway as Letta is given it. */
+function gatewayBase(port: number): string {
+  return `http://127.0.0.1:${port}${GATEWAY_PATH}`;
 }
 
 /** Inner servers keep the ports they had, where those are still free: Letta's agents remember the dev model's address. */

@@ -1,7 +1,7 @@
 import { readJson, writePrivate } from "./files";
 import { isRunning, type ProcessIdentity } from "./process-identity";
 
-/** In the order in which they start; they stop in the opposite one. */
+/** Those that others depend on first; they stop in the opposite order. */
 export const SERVERS = ["postgres", "dev-model", "letta", "graphyn"] as const;
 export type ServerName = (typeof SERVERS)[number];
 
@@ -11,7 +11,9 @@ export interface State {
   ports: Partial<Record<ServerName, number>>;
   /** Written the moment a process exists, so that whatever happens next, somebody can end it. */
   processes: Partial<Record<ServerName, ProcessIdentity>>;
-  /** The dev model's address as Letta's agents know it. */
+  /** The model's address as Letta's agents know it. */
+  modelBase?: string;
+  /** The same, as earlier versions called it. */
   devModelBase?: string;
   /** When the stack became ready (RFC 3339); absent while it starts and after it stopped. */
   readyAt?: string;
