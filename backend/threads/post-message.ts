@@ -13,6 +13,8 @@ import { startTurns, type TurnToRun } from "./turns/run-turn";
 /** Characters of one message. Checked here and not by its type, so that the refusal carries the conversation. */
 const CONTENT_CHARS_MAX = 100_000;
 const MENTIONS_MAX = 50;
+/** Turns of one thread that are queued or running: they travel in every answer's context. */
+const TURNS_LIVE_MAX = 300;
 
 interface PostMessageRequest {
   id: string;
@@ -57,6 +59,7 @@ export const postMessage = api(
           refuseUnfit(content, mentions);
           const sender = requireSender(state, sender_id ?? who.userID, who);
           const seats = answering(state, mentions);
+          refuseTooManyTurns(state, seats.length);
           const turns = newTurns(seats);
           const said = {
             sender_type: "user",
@@ -91,6 +94,18 @@ function refuseArchived(state: ThreadState): void {
     "thread_archived",
     "This thread is archived and takes no more messages.",
     'Bring it back with PATCH /threads/:id {"state": "active"}, or begin another thread.',
+  );
+}
+
+function refuseTooManyTurns(state: ThreadState, coming: number): void {
+  const waiting = state.context.running_turns.length;
+  if (coming === 0 || waiting + coming <= TURNS_LIVE_MAX) return;
+  throw problem(
+    ErrCode.ResourceExhausted,
+    "too_many_turns",
+    `The agents of this thread have ${waiting} answers to give yet.`,
+    "Wait until some have ended, cancel turns, or mention fewer agents.",
+    { turns_max: TURNS_LIVE_MAX },
   );
 }
 
