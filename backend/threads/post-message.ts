@@ -148,7 +148,7 @@ function answering(state: ThreadState, mentions: string[] | undefined): AgentSea
   if (unknown.length > 0) {
     throw invalid(
       "unknown_mention",
-      `mentions: ${unknown.join(", ")} is no agent of this thread.`,
+      `mentions: ${unknown.length} of these ids are no agents of this thread.`, // the ids are in details: messages are logged
       "Mention agents by the agent_id of the thread's participants.",
       { unknown },
     );

@@ -170,4 +170,19 @@ describe("messages", () => {
     expect((await org.call<Problem>("GET", "/search?q=a%00b")).body.details.reason).toBe("bad_text");
     expect((await org.call<Problem>("GET", `/threads/${id}/messages?cursor=%00`)).status).toBe(400);
   });
+
+  it("repeats no word of the caller in an error's message, which is logged (THR-5)", async () => {
+    const org = await newOrganization();
+    const id = await newThread(org);
+    const planted = "planted-in-an-id";
+    for (const [path, body] of [
+      [`/threads/${id}/messages`, { content: "x", mentions: [planted] }],
+      [`/threads/${id}/participants`, { people: [planted] }],
+      [`/threads/${id}/participants`, { agents: [planted] }],
+    ] as const) {
+      const answer = await org.call<Problem>("POST", path, body);
+      expect(answer.body.details).toMatchObject({ unknown: [planted] });
+      expect(answer.body.message).not.toContain(planted);
+    }
+  });
 });
