@@ -1,5 +1,5 @@
 import log from "encore.dev/log";
-import type { Message } from "../../lib/events";
+import type { LogEntry, Message } from "../../lib/events";
 import { publish, speak, stopSpeaking } from "../live/channels";
 import { addText, beginText, endText, type Running, storeRest } from "../live/running-text";
 import type { AgentSeat } from "../thread-context";
@@ -38,12 +38,16 @@ export type StopReason = "cancelled" | "deadline" | "lost";
 
 const running = new Map<string, { controller: AbortController; ended: Promise<void> }>();
 
-/** Begins turns in this process, at once and beside each other. They run on by themselves; none of them throws. */
-export function startTurns(turns: TurnToRun[]): void {
+/**
+ * Begins turns in this process, at once and beside each other. They run on by themselves; none of them throws. `stored` says whether the
+ * message they answer was committed: Letta is asked meanwhile, no word is shown before, and when it was not, Letta's run is stopped, which
+ * leaves nothing of it in Letta.
+ */
+export function startTurns(turns: TurnToRun[], stored: Promise<boolean> = Promise.resolve(true)): void {
   for (const turn of turns) {
     if (running.has(turn.turnId)) continue;
     const controller = new AbortController();
-    const ended = runTurn(turn, lettaRelay, controller)
+    const ended = runTurn(turn, lettaRelay, controller, stored)
       .catch((error) =>
         log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }),
       )
@@ -66,15 +70,22 @@ export async function stopTurn(turnId: string, reason: StopReason): Promise<bool
   return true;
 }
 
-async function runTurn(turn: TurnToRun, source: TurnSource, controller: AbortController): Promise<void> {
+async function runTurn(
+  turn: TurnToRun,
+  source: TurnSource,
+  controller: AbortController,
+  stored: Promise<boolean>,
+): Promise<void> {
   const deadline = setTimeout(() => controller.abort("deadline" satisfies StopReason), TURN_MS_MAX);
   const text = beginText(turn.orgId, turn.turnId);
-  // Letta takes far longer to its first word than this commit: the two go side by side, and no word is shown before the start is stored.
-  const started = markStarted(turn).catch((error) => {
-    // The turn stays queued, and its lease, prolonged no more, lets it be taken up again.
-    log.warn("a turn could not be started", { turn_id: turn.turnId, error: String(error) });
-    return null;
-  });
+  // Letta takes far longer to its first word than these commits: they go side by side, and no word is shown before the start is stored.
+  const started = stored
+    .then((isStored) => (isStored ? markStarted(turn) : null))
+    .catch((error) => {
+      // The turn stays queued, and its lease, prolonged no more, lets it be taken up again.
+      log.warn("a turn could not be started", { turn_id: turn.turnId, error: String(error) });
+      return null;
+    });
   void started.then((entry) => entry === null && controller.abort("lost" satisfies StopReason));
   try {
     const outcome = await listen(turn, source, controller.signal, text, started);
@@ -115,7 +126,7 @@ async function listen(
   source: TurnSource,
   signal: AbortSignal,
   text: Running,
-  started: ReturnType<typeof markStarted>,
+  started: Promise<LogEntry | null>,
 ): Promise<Outcome> {
   const begun = performance.now();
   const sayable = makeSayable();
