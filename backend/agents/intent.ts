@@ -83,10 +83,12 @@ export async function markReady(
 ): Promise<VersionRow | null> {
   const { orgId, versionId, agentId } = intent;
   return tenant(orgId, async (tx) => {
+    // Two statements: one that waits for the lock joins the version that was current before its wait.
+    await tx.exec`select 1 from agents where org_id = ${orgId} and id = ${agentId} for update`;
     const agent = await tx.queryRow<{ current: string | null }>`
       select v.version as current from agents a
       left join agent_versions v on v.org_id = a.org_id and v.id = a.current_version_id
-      where a.org_id = ${orgId} and a.id = ${agentId} for update of a`;
+      where a.org_id = ${orgId} and a.id = ${agentId}`;
     const row = await tx.queryRow<VersionRow>`
       update agent_versions set state = 'ready', letta_id = ${made.lettaId}
       where org_id = ${orgId} and id = ${versionId} and state = 'creating'

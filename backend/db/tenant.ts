@@ -1,4 +1,6 @@
+import type { APIError } from "encore.dev/api";
 import type { Transaction } from "encore.dev/storage/sqldb";
+import { invalid } from "../lib/errors";
 import { db } from "./graphyn";
 
 export type Tx = Transaction;
@@ -32,6 +34,19 @@ async function transaction<T>(role: string, orgId: string, work: (tx: Tx) => Pro
     return result;
   } catch (error) {
     await tx.rollback().catch(() => undefined); // the connection may be gone; the first error is the one to tell
+    if (error instanceof Error && UNSTORABLE.test(error.message)) throw unstorable();
     throw error;
   }
+}
+
+/** PostgreSQL's words for U+0000 and for half a character (a lone UTF-16 surrogate), which JSON can carry and its `text` cannot. */
+const UNSTORABLE =
+  /unsupported Unicode escape sequence|invalid byte sequence for encoding|invalid input syntax for type json/;
+
+function unstorable(): APIError {
+  return invalid(
+    "bad_text",
+    "The text has a character that cannot be stored.",
+    "Leave out U+0000 and halves of surrogate pairs; send whole Unicode characters.",
+  );
 }

@@ -85,7 +85,7 @@ function refuseUnknown(noun: "person" | "agent", field: string, ids: string[], f
   if (unknown.length === 0) return;
   throw invalid(
     `unknown_${noun}`,
-    `${field}: there is no such ${noun} as ${unknown.join(", ")}.`,
+    `${field}: ${unknown.length} of these ids name no ${noun} of your organization.`, // the ids are in details: messages are logged
     `Give ids of your organization, from GET /${field}.`,
     { unknown },
   );

@@ -13,7 +13,7 @@ export interface MessageDraft {
   sender_name: string;
   content: string;
   status?: MessageStatus;
-  turn_id?: string;
+  turn_id?: string | null;
 }
 
 /** A turn to be queued: one agent answering one message. */

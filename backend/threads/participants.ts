@@ -2,7 +2,7 @@ import { api } from "encore.dev/api";
 import type { MaxLen } from "encore.dev/validate";
 import { invalid, notFound } from "../lib/errors";
 import { caller } from "../organizations/caller";
-import { inThread, requireThread } from "./in-thread";
+import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { joinThread, presence } from "./join-thread";
 import { publish } from "./live/channels";
 import { appendLog } from "./log";
@@ -62,7 +62,7 @@ export const removeParticipant = api(
   async ({ id, participantId }: RemoveParticipantRequest): Promise<ParticipantsResponse> => {
     const { orgID } = caller();
     const { entries, context } = await inThread(orgID, id, async (tx) => {
-      await requireThread(tx, orgID, id);
+      await requireLockedThread(tx, orgID, id); // first, as everybody takes it: else erasing the thread and this wait for each other
       const left = await tx.queryRow<{ id: string; kind: "user" | "agent"; name: string }>`
         update participants set left_at = now()
         where org_id = ${orgID} and thread_id = ${id} and id = ${participantId} and left_at is null

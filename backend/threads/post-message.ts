@@ -1,6 +1,7 @@
 import { api, ErrCode, type Header } from "encore.dev/api";
 import { invalid, problem } from "../lib/errors";
 import type { LogEntry, Message } from "../lib/events";
+import { newId } from "../lib/ids";
 import { caller } from "../organizations/caller";
 import { replayOrRun } from "./idempotency";
 import { inThread, requireLockedThread } from "./in-thread";
@@ -8,11 +9,13 @@ import { publish } from "./live/channels";
 import { appendLog } from "./log";
 import type { AgentSeat, ParticipantView, ThreadContext, ThreadState } from "./thread-context";
 import { newTurns, type QueuedTurn, startable } from "./turns/queue-turns";
-import { startTurns, type TurnToRun } from "./turns/run-turn";
+import { startTurns } from "./turns/run-turn";
 
 /** Characters of one message. Checked here and not by its type, so that the refusal carries the conversation. */
 const CONTENT_CHARS_MAX = 100_000;
 const MENTIONS_MAX = 50;
+/** Turns of one thread that are queued or running: they travel in every answer's context. */
+const TURNS_LIVE_MAX = 300;
 
 interface PostMessageRequest {
   id: string;
@@ -41,7 +44,10 @@ export const postMessage = api(
     const who = caller();
     const { orgID } = who;
     let entries: LogEntry[] = [];
-    let starting: TurnToRun[] = [];
+    let tellStored: (isStored: boolean) => void = () => {};
+    const stored = new Promise<boolean>((resolve) => {
+      tellStored = resolve;
+    });
     const response = await inThread(orgID, id, (tx) =>
       replayOrRun(
         tx,
@@ -57,16 +63,14 @@ export const postMessage = api(
           refuseUnfit(content, mentions);
           const sender = requireSender(state, sender_id ?? who.userID, who);
           const seats = answering(state, mentions);
+          refuseTooManyTurns(state, seats.length);
           const turns = newTurns(seats);
-          const said = {
-            sender_type: "user",
-            sender_id: sender.user_id ?? "",
-            sender_name: sender.name,
-            content,
-          } as const;
-          entries = await appendLog(tx, orgID, id, [{ type: "message", message: said }], turns);
-          const message = onlyMessage(entries);
-          starting = await startable(tx, { orgId: orgID, threadId: id, message, seats, turns, state });
+          const message = messageFrom(sender, { threadId: id, seq: state.context.last_seq + 1, content });
+          const starting = await startable(tx, { orgId: orgID, threadId: id, message, seats, turns, state });
+          // Under the lock the message's place is certain, so Letta can begin its bookkeeping while PostgreSQL stores the message.
+          startTurns(starting, stored);
+          entries = await appendLog(tx, orgID, id, [{ type: "message", message }], turns);
+          message.created_at = onlyMessage(entries).created_at;
           const queued = turns.map(({ id, agent_id }) => ({ id, agent_id, state: "queued" as const }));
           const context = {
             ...state.context,
@@ -77,8 +81,11 @@ export const postMessage = api(
           return { success: true, message, turns: queued, context };
         },
       ),
-    );
-    startTurns(starting);
+    ).catch((error: unknown) => {
+      tellStored(false);
+      throw error;
+    });
+    tellStored(true);
     publish(orgID, id, entries);
     return response;
   },
@@ -91,6 +98,18 @@ function refuseArchived(state: ThreadState): void {
     "thread_archived",
     "This thread is archived and takes no more messages.",
     'Bring it back with PATCH /threads/:id {"state": "active"}, or begin another thread.',
+  );
+}
+
+function refuseTooManyTurns(state: ThreadState, coming: number): void {
+  const waiting = state.context.running_turns.length;
+  if (coming === 0 || waiting + coming <= TURNS_LIVE_MAX) return;
+  throw problem(
+    ErrCode.ResourceExhausted,
+    "too_many_turns",
+    `The agents of this thread have ${waiting} answers to give yet.`,
+    "Wait until some have ended, cancel turns, or mention fewer agents.",
+    { turns_max: TURNS_LIVE_MAX },
   );
 }
 
@@ -133,12 +152,31 @@ function answering(state: ThreadState, mentions: string[] | undefined): AgentSea
   if (unknown.length > 0) {
     throw invalid(
       "unknown_mention",
-      `mentions: ${unknown.join(", ")} is no agent of this thread.`,
+      `mentions: ${unknown.length} of these ids are no agents of this thread.`, // the ids are in details: messages are logged
       "Mention agents by the agent_id of the thread's participants.",
       { unknown },
     );
   }
   return state.agents.filter((agent) => mentions.includes(agent.agent_id));
+}
+
+/** The message as it will be stored; the log gives it its time. */
+function messageFrom(
+  sender: ParticipantView,
+  { threadId, seq, content }: { threadId: string; seq: number; content: string },
+): Message {
+  return {
+    id: newId("msg"),
+    thread_id: threadId,
+    seq,
+    sender_type: "user",
+    sender_id: sender.user_id ?? "",
+    sender_name: sender.name,
+    content,
+    status: "complete",
+    turn_id: null,
+    created_at: "",
+  };
 }
 
 function onlyMessage(entries: LogEntry[]): Message {

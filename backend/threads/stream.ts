@@ -93,15 +93,14 @@ async function follow(resp: ServerResponse, { orgId, keyId, threadId, from }: Fo
     setTimeout(() => resp.destroy(), LAST_WORDS_MS_MAX).unref(); // changes nothing for a reader that has taken all
     finish();
   }
-  function endWith(reason: string, error: string): void {
-    write(encodeEvent({ event: "error", data: { type: "error", thread_id: threadId, error, reason } }));
-    end();
-  }
   async function heartbeat(): Promise<void> {
     // A reader in the middle of a long history is not ended by a heartbeat: the replay minds how slow it is.
     if (resp.writableLength <= UNREAD_BYTES_MAX) write(HEARTBEAT);
     const valid = await keyIsValid(orgId, keyId).catch(() => true); // the database is away: the next beat asks again
-    if (!valid) endWith("key_invalid", "The API key of this stream is not valid any more.");
+    if (valid) return;
+    const error = "The API key of this stream is not valid any more.";
+    write(encodeEvent({ event: "error", data: { type: "error", thread_id: threadId, error, reason: "key_invalid" } }));
+    end();
   }
 
   try {

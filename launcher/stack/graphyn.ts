@@ -51,6 +51,14 @@ export async function buildGraphyn(): Promise<void> {
     );
 }
 
+/**
+ * Encore's environment. In the local one errors show their cause, endpoints that are not exposed answer and every origin is allowed: right
+ * on one's own machine, and nowhere else.
+ */
+export function environmentFor(host: string): string {
+  return /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(host) ? "local" : "production";
+}
+
 /** Starts Graphyn, which first migrates its database, and waits until it answers. */
 export async function startGraphyn(options: GraphynOptions): Promise<ProcessIdentity> {
   const log = join(options.place.logs, "graphyn.log");
@@ -63,6 +71,7 @@ export async function startGraphyn(options: GraphynOptions): Promise<ProcessIden
     env: {
       ...env,
       ENCORE_NODE_HOST: options.host,
+      ENCORE_NODE_ENV: process.env.ENCORE_NODE_ENV || environmentFor(options.host),
       ENCORE_NODE_PORT: String(options.port),
       ENCORE_NODE_DB_GRAPHYN: options.databaseUrl,
       LETTA_API_URL: options.lettaUrl,

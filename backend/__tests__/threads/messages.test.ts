@@ -158,4 +158,31 @@ describe("messages", () => {
       expect(body.details).toMatchObject({ reason: "bad_content", context: { thread: { id }, last_seq: 2 } });
     }
   });
+
+  it("refuses characters that cannot be stored, with the conversation (THR-5)", async () => {
+    const org = await newOrganization();
+    const id = await newThread(org);
+    for (const content of ["a\0b", "\0"]) {
+      const { status, body } = await org.call<Problem>("POST", `/threads/${id}/messages`, { content });
+      expect([status, body.details]).toMatchObject([400, { reason: "bad_text", context: { thread: { id } } }]);
+    }
+    expect((await org.call<Problem>("POST", "/people", { name: "a\0b" })).body.details.reason).toBe("bad_text");
+    expect((await org.call<Problem>("GET", "/search?q=a%00b")).body.details.reason).toBe("bad_text");
+    expect((await org.call<Problem>("GET", `/threads/${id}/messages?cursor=%00`)).status).toBe(400);
+  });
+
+  it("repeats no word of the caller in an error's message, which is logged (THR-5)", async () => {
+    const org = await newOrganization();
+    const id = await newThread(org);
+    const planted = "planted-in-an-id";
+    for (const [path, body] of [
+      [`/threads/${id}/messages`, { content: "x", mentions: [planted] }],
+      [`/threads/${id}/participants`, { people: [planted] }],
+      [`/threads/${id}/participants`, { agents: [planted] }],
+    ] as const) {
+      const answer = await org.call<Problem>("POST", path, body);
+      expect(answer.body.details).toMatchObject({ unknown: [planted] });
+      expect(answer.body.message).not.toContain(planted);
+    }
+  });
 });

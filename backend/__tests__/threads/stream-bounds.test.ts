@@ -72,7 +72,7 @@ describe("a stream that must end", () => {
     const stream = await openStream(org, id);
     await stream.until((received) => received.some(({ event }) => event.type === "caught_up"));
     await ok(org.call("DELETE", `/threads/${id}?purge=true`));
-    await stream.until((received) => ofType(received, "error").some(({ reason }) => reason === "thread_not_found"));
+    await stream.until((received) => ofType(received, "error").some(({ reason }) => reason === "thread_erased"));
   });
 
   it("ends when its API key is revoked (SEC-4)", async () => {

@@ -40,7 +40,7 @@ export function closeIfIdle(orgId: string, threadId: string): void {
 export function closeErased(orgId: string, threadId: string): void {
   const channel = channels.get(`${orgId}/${threadId}`)?.channel;
   channels.delete(`${orgId}/${threadId}`);
-  channel?.close({ type: "error", thread_id: threadId, error: "This thread was erased.", reason: "thread_not_found" });
+  channel?.close({ type: "error", thread_id: threadId, error: "This thread was erased.", reason: "thread_erased" });
 }
 
 /** Hands committed entries to the thread's readers. */

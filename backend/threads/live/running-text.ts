@@ -12,19 +12,28 @@ export interface RunningText {
   text: string;
 }
 
-const FLUSH_MS = 100;
+export interface Running extends RunningText {
+  /** How much the database has. */
+  flushed: number;
+  /** The end of a piece of which nobody knows whether it arrived, or null. */
+  sent: number | null;
+}
 
-const running = new Map<string, RunningText & { flushed: number }>();
+const FLUSH_MS = 100;
+/** So many turns failing one by one, and none succeeding, say that it is not for the turns. */
+const ALONE_TRIES_MAX = 3;
+
+const running = new Map<string, Running>();
 let scheduled = false;
 let flushing: Promise<void> = Promise.resolve();
 
-export function beginText(orgId: string, turnId: string): RunningText {
-  const turn = { orgId, turnId, text: "", flushed: 0 };
+export function beginText(orgId: string, turnId: string): Running {
+  const turn: Running = { orgId, turnId, text: "", flushed: 0, sent: null };
   running.set(turnId, turn);
   return turn;
 }
 
-export function addText(turn: RunningText, text: string): void {
+export function addText(turn: Running, text: string): void {
   turn.text += text;
   if (scheduled) return;
   scheduled = true;
@@ -35,32 +44,64 @@ export function addText(turn: RunningText, text: string): void {
 }
 
 /** Ends the flushing of a turn; resolves when no write of it is under way, so that its pieces can be removed with its end. */
-export async function endText(turn: RunningText): Promise<void> {
+export async function endText(turn: Running): Promise<void> {
   running.delete(turn.turnId);
   await flushing;
 }
 
+/** Stores what is left of a turn whose end could not be stored yet, so that whoever ends it in our place has all its words. */
+export async function storeRest(turn: Running): Promise<void> {
+  if (turn.sent !== null) await store([{ turn, end: turn.sent }]);
+  if (turn.flushed < turn.text.length) await store([{ turn, end: turn.text.length }]);
+}
+
+interface Piece {
+  turn: Running;
+  end: number;
+}
+
 async function flushAll(): Promise<void> {
-  const pieces = [...running.values()].filter((turn) => turn.flushed < turn.text.length);
-  if (pieces.length === 0) return;
-  const rows = pieces.map(({ orgId, turnId, flushed, text }) => ({
-    org_id: orgId,
-    turn_id: turnId,
-    start_offset: flushed,
-    content: text.slice(flushed),
+  // A piece that failed is sent again as it was: should it have arrived after all, the same piece is there and nothing is missing.
+  const pieces = [...running.values()].flatMap((turn) =>
+    turn.flushed < turn.text.length ? [{ turn, end: turn.sent ?? turn.text.length }] : [],
+  );
+  if (pieces.length === 0 || (await store(pieces))) return;
+  if (pieces.length === 1) return;
+  // One turn that was erased meanwhile must not keep the words of all others out: each by itself.
+  const alone: boolean[] = [];
+  for (const piece of pieces) {
+    alone.push(await store([piece]));
+    if (alone.length >= ALONE_TRIES_MAX && !alone.includes(true)) return; // the database is away
+  }
+  for (const [index, { turn }] of pieces.entries())
+    if (alone[index] === false && alone.includes(true)) running.delete(turn.turnId);
+}
+
+/** Writes pieces in one statement; false when that failed: then they are kept in memory, and the turn's end stores the whole text. */
+async function store(pieces: Piece[]): Promise<boolean> {
+  const rows = pieces.map(({ turn, end }) => ({
+    org_id: turn.orgId,
+    turn_id: turn.turnId,
+    start_offset: turn.flushed,
+    content: turn.text.slice(turn.flushed, end),
   }));
-  const ends = pieces.map((turn) => turn.text.length);
+  for (const { turn, end } of pieces) turn.sent = end;
   try {
     await flush(
       (tx) => tx.exec`
         insert into turn_deltas (org_id, turn_id, start_offset, content)
         select org_id, turn_id, start_offset, content
         from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
-          as d(org_id text, turn_id text, start_offset int, content text)`,
+          as d(org_id text, turn_id text, start_offset int, content text)
+        on conflict do nothing`,
     );
-    for (const [index, turn] of pieces.entries()) turn.flushed = ends[index] ?? turn.flushed;
   } catch (error) {
-    // Kept in memory and written with the next words; the turn's end stores the whole text in any case.
     log.warn("flushing the text of running turns failed", { turns: rows.length, error: String(error) });
+    return false;
   }
+  for (const { turn, end } of pieces) {
+    turn.flushed = end;
+    turn.sent = null;
+  }
+  return true;
 }

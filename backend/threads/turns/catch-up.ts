@@ -7,6 +7,9 @@ const MISSED_MESSAGES_MAX = 50;
 /** About 6 000 tokens at 4 characters each. */
 const MISSED_CHARS_MAX = 24_000;
 
+/** Bare words that look like our own tag are told in one: they would stay in what the agent remembers as somebody else's. */
+const TAG = /<\/?(?:message|note)\b/i;
+
 interface Telling {
   orgId: string;
   threadId: string;
@@ -24,7 +27,8 @@ interface Telling {
 export async function tellAgent(tx: Tx, { orgId, threadId, seat, message, state }: Telling): Promise<string> {
   const missed = await missedMessages(tx, { orgId, threadId, seat, message, state });
   const people = state.context.participants.filter((p) => p.kind === "user").length;
-  if (missed.length === 0 && people <= 1 && state.agents.length <= 1) return message.content;
+  if (missed.length === 0 && people <= 1 && state.agents.length <= 1 && !TAG.test(message.content))
+    return message.content;
   return render(missed, message, seat);
 }
 

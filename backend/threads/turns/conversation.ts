@@ -49,6 +49,9 @@ async function make(orgId: string, threadId: string, seat: AgentSeat): Promise<s
     return tx.queryRow<{ letta_conversation_id: string }>`
       select letta_conversation_id from agent_conversations
       where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${version}`;
+  }).catch(async (error) => {
+    await letta.conversations.delete(made).catch(() => undefined); // erased in this moment: nobody else knows of it
+    throw error;
   });
   if (kept?.letta_conversation_id !== made) await letta.conversations.delete(made).catch(() => undefined);
   if (!kept) throw new Error("the thread is gone");

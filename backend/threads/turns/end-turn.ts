@@ -2,6 +2,7 @@ import { type Tx, tenant } from "../../db/tenant";
 import type { LogEntry, TokenUsage } from "../../lib/events";
 import { newId } from "../../lib/ids";
 import { appendLog, type Draft } from "../log";
+import { PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
 import type { TurnToRun } from "./run-turn";
 import { statesFor } from "./turn-state";
@@ -37,8 +38,8 @@ const NOTHING: TurnEnd = { entries: [], next: [] };
 
 /**
  * Ends a turn in one transaction: its message, its entry in the log, its figures, the thread's token count, how far the agent has heard,
- * the capture that learning starts from, and the hand-over to the agent's next queued turn. Of two that end a turn one wins; the other
- * gets nothing back. Text that was said is kept whatever the outcome.
+ * the capture that learning starts from, and the hand-over to the agent's next queued turn. Of two that end a turn one wins, and only
+ * whoever holds its lease; the other gets nothing back. Text that was said is kept whatever the outcome.
  */
 export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome): Promise<TurnEnd> {
   const { orgId, threadId, turnId, seat } = turn;
@@ -54,7 +55,8 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
       set state = ${outcome.kind}, ended_at = now(), first_token_ms = ${outcome.firstTokenMs}::int, letta_run_id = ${outcome.runId}::text,
         prompt_tokens = ${outcome.usage?.prompt_tokens ?? null}::int, completion_tokens = ${outcome.usage?.completion_tokens ?? null}::int,
         error_reason = ${failed?.reason ?? null}::text, error_message = ${failed?.message ?? null}::text
-      where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) returning id`;
+      where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) and lease_owner = ${PROCESS_ID}
+      returning id`;
     if (!ended) return NOTHING;
 
     const entries = await appendLog(tx, orgId, threadId, lastWords(turn, text, outcome));
@@ -69,8 +71,17 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
           ${text}, ${outcome.firstTokenMs}::int, ${outcome.durationMs}::int, ${outcome.usage?.prompt_tokens ?? null}::int,
           ${outcome.usage?.completion_tokens ?? null}::int)`;
     }
-    const next = await nextTurn(tx, orgId, threadId, seat.agent_id);
+    const next = await nextTurn(tx, { orgId, threadId, agentId: seat.agent_id, leased: true });
     return { entries, next: next ? [next] : [] };
+  });
+}
+
+/** The agent's next queued turn, after one that ended before it had begun. */
+export async function handOver({ orgId, threadId, seat }: EndingTurn): Promise<TurnToRun[]> {
+  return tenant(orgId, async (tx) => {
+    await tx.exec`select 1 from threads where org_id = ${orgId} and id = ${threadId} for update`;
+    const next = await nextTurn(tx, { orgId, threadId, agentId: seat.agent_id, leased: false });
+    return next ? [next] : [];
   });
 }
 

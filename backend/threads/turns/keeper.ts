@@ -1,16 +1,18 @@
 import log from "encore.dev/log";
 import { dispatch, tenant } from "../../db/tenant";
 import { publish } from "../live/channels";
-import { endTurn, type TurnEnd } from "./end-turn";
+import { endTurn, type Outcome, type TurnEnd } from "./end-turn";
 import { LEASE, LEASE_RENEW_MS, LEASE_SWEEP_MS, PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
-import { ATTEMPTS_MAX, startTurns, stopTurn } from "./run-turn";
+import { ATTEMPTS_MAX, startTurns, stopTurn, turnsHere } from "./run-turn";
 
 /**
  * Keeps turns alive, and ends those whose process died. Every process prolongs the leases of its own turns and looks for leases that
  * have run out; whoever takes the thread's lock first takes the turn over.
  */
 const SWEEP_TURNS_MAX = 100;
+/** The longest duration that the column holds; a server may have been off for longer. */
+const MS_MAX = 2 ** 31 - 1;
 
 interface Found {
   org_id: string;
@@ -19,14 +21,34 @@ interface Found {
   agent_id: string;
 }
 
+/**
+ * Prolongs the leases of the turns this process works on, and of those that wait behind a running one. Not of all that bear its name: a
+ * turn whose start or end failed must become free. Rows that somebody is just changing are left for the next time: waiting for them, in
+ * an order other than theirs, would be a deadlock.
+ */
 async function renew(): Promise<void> {
-  const cancelled = await dispatch(
-    (tx) => tx.queryAll<{ id: string; stop: boolean }>`
+  const here = turnsHere();
+  const live = await dispatch(async (tx) => {
+    await tx.exec`
       update turns set lease_until = now() + ${LEASE}::text::interval
-      where lease_owner = ${PROCESS_ID} and state in ('queued', 'running')
-      returning id, cancel_requested_at is not null and state = 'running' as stop`,
-  );
-  for (const { id, stop } of cancelled) if (stop) void stopTurn(id, "cancelled");
+      where (org_id, id) in (
+        select t.org_id, t.id from turns t
+        where t.lease_owner = ${PROCESS_ID} and t.state in ('queued', 'running') and (t.id = any(${here}::text[])
+          or t.state = 'queued' and exists (
+            select from turns r
+            where r.org_id = t.org_id and r.thread_id = t.thread_id and r.agent_id = t.agent_id and r.state = 'running'))
+        for no key update skip locked)`;
+    return tx.queryAll<{ id: string; mine: boolean; stop: boolean }>`
+      select id, lease_owner = ${PROCESS_ID} as mine, cancel_requested_at is not null and state = 'running' as stop
+      from turns where id = any(${here}::text[]) and state in ('queued', 'running')`;
+  });
+  const known = new Map(live.map((turn) => [turn.id, turn]));
+  for (const id of here) {
+    const turn = known.get(id);
+    if (!turn?.mine)
+      void stopTurn(id, "lost"); // erased, or taken over while this process could not be heard
+    else if (turn.stop) void stopTurn(id, "cancelled");
+  }
 }
 
 async function sweep(): Promise<void> {
@@ -36,34 +58,46 @@ async function sweep(): Promise<void> {
       where state in ('queued', 'running') and lease_until < now()
       order by state desc, lease_until limit ${SWEEP_TURNS_MAX}`,
   );
-  for (const turn of found) await takeOver(turn);
+  const here = new Set(turnsHere());
+  for (const turn of found) {
+    if (here.has(turn.id)) continue; // alive, its lease only late
+    await takeOver(turn).catch((error) =>
+      log.error("a turn could not be taken over; tried again shortly", { turn_id: turn.id, error: String(error) }),
+    );
+  }
 }
 
 /**
  * A running turn that had said nothing is begun again, up to the number of attempts; one that had said something is ended as failed, with
- * its words kept: said twice would be worse than said in part. Then the agent's queue goes on here.
+ * its words kept: said twice would be worse than said in part. One that was to be cancelled is. Then the agent's queue goes on here.
  */
 async function takeOver({ org_id, id, thread_id, agent_id }: Found): Promise<void> {
-  const end = await tenant(org_id, async (tx): Promise<TurnEnd | "fail"> => {
+  const end = await tenant(org_id, async (tx): Promise<TurnEnd | "failed" | "cancelled"> => {
     await tx.exec`select 1 from threads where org_id = ${org_id} and id = ${thread_id} for update`;
-    const turn = await tx.queryRow<{ state: string; attempt: number; said: boolean }>`
-      select state, attempt, exists (select from turn_deltas d where d.org_id = t.org_id and d.turn_id = t.id) as said
+    const turn = await tx.queryRow<{ state: string; attempt: number; said: boolean; stop: boolean }>`
+      select state, attempt, cancel_requested_at is not null as stop,
+        exists (select from turn_deltas d where d.org_id = t.org_id and d.turn_id = t.id) as said
       from turns t where org_id = ${org_id} and id = ${id} and state in ('queued', 'running') and lease_until < now()`;
     if (!turn) return { entries: [], next: [] };
     if (turn.state === "running") {
-      if (turn.said || turn.attempt >= ATTEMPTS_MAX) return "fail";
+      if (turn.said || turn.stop || turn.attempt >= ATTEMPTS_MAX) {
+        await tx.exec`
+          update turns set lease_owner = ${PROCESS_ID}, lease_until = now() + ${LEASE}::text::interval
+          where org_id = ${org_id} and id = ${id}`;
+        return turn.stop ? "cancelled" : "failed";
+      }
       await tx.exec`update turns set state = 'queued' where org_id = ${org_id} and id = ${id}`;
     }
-    const next = await nextTurn(tx, org_id, thread_id, agent_id);
+    const next = await nextTurn(tx, { orgId: org_id, threadId: thread_id, agentId: agent_id, leased: false });
     return { entries: [], next: next ? [next] : [] };
   });
-  const ended = end === "fail" ? await failInterrupted(org_id, id) : end;
-  log.info("took over a turn whose process had died", { turn_id: id, thread_id, failed: end === "fail" });
+  const ended = typeof end === "string" ? await endInterrupted(org_id, id, end) : end;
+  log.info("took over a turn whose process had died", { turn_id: id, thread_id, ended: typeof end === "string" });
   publish(org_id, thread_id, ended.entries);
   startTurns(ended.next);
 }
 
-async function failInterrupted(orgId: string, turnId: string): Promise<TurnEnd> {
+async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "cancelled"): Promise<TurnEnd> {
   const turn = await tenant(
     orgId,
     (tx) => tx.queryRow<{
@@ -76,7 +110,7 @@ async function failInterrupted(orgId: string, turnId: string): Promise<TurnEnd> 
       text: string;
     }>`
       select t.thread_id, t.message_seq, t.agent_id, v.name, t.agent_version_id,
-        (extract(epoch from now() - coalesce(t.started_at, t.queued_at)) * 1000)::int as ms,
+        least(extract(epoch from now() - coalesce(t.started_at, t.queued_at)) * 1000, ${MS_MAX}::int)::int as ms,
         (select coalesce(string_agg(d.content, '' order by d.start_offset), '')
           from turn_deltas d where d.org_id = t.org_id and d.turn_id = t.id) as text
       from turns t join agent_versions v on (v.org_id, v.id) = (t.org_id, t.agent_version_id)
@@ -84,16 +118,18 @@ async function failInterrupted(orgId: string, turnId: string): Promise<TurnEnd> 
   );
   if (!turn) return { entries: [], next: [] };
   const { thread_id: threadId, agent_id, name, agent_version_id } = turn;
-  return endTurn({ orgId, threadId, turnId, seat: { agent_id, name, agent_version_id } }, turn.text, {
-    kind: "failed",
-    reason: "interrupted",
-    message: "The server stopped while the agent was answering. What it had said is kept.",
-    retryable: true,
-    firstTokenMs: null,
-    durationMs: turn.ms,
-    runId: null,
-    usage: null,
-  });
+  const figures = { firstTokenMs: null, durationMs: turn.ms, runId: null, usage: null };
+  const outcome: Outcome =
+    kind === "cancelled"
+      ? { ...figures, kind }
+      : {
+          ...figures,
+          kind,
+          reason: "interrupted",
+          message: "The server stopped while the agent was answering. What it had said is kept.",
+          retryable: true,
+        };
+  return endTurn({ orgId, threadId, turnId, seat: { agent_id, name, agent_version_id } }, turn.text, outcome);
 }
 
 /** Runs `work` again and again, `ms` apart, whatever becomes of one run. */

@@ -5,11 +5,19 @@ import { tellAgent } from "./catch-up";
 import { LEASE, PROCESS_ID } from "./lease";
 import type { TurnToRun } from "./run-turn";
 
+interface Next {
+  orgId: string;
+  threadId: string;
+  agentId: string;
+  /** Whether to take also a turn that another process has leased: right after a running turn's end, when nobody can be starting it. */
+  leased: boolean;
+}
+
 /**
  * The agent's oldest queued turn of this thread, leased to this process and ready to run; null when there is none, or when the agent is
  * still answering. Run it under the thread's lock.
  */
-export async function nextTurn(tx: Tx, orgId: string, threadId: string, agentId: string): Promise<TurnToRun | null> {
+export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Next): Promise<TurnToRun | null> {
   const taken = await tx.queryRow<{ id: string; message_seq: number; attempt: number }>`
     update turns set lease_owner = ${PROCESS_ID}, lease_until = now() + ${LEASE}::text::interval
     where org_id = ${orgId} and id = (
@@ -19,6 +27,7 @@ export async function nextTurn(tx: Tx, orgId: string, threadId: string, agentId:
           select from turns r
           where r.org_id = ${orgId} and r.thread_id = ${threadId} and r.agent_id = ${agentId} and r.state = 'running')
       order by q.id limit 1)
+      and (${leased}::boolean or lease_owner = ${PROCESS_ID} or lease_until < now())
     returning id, message_seq, attempt`;
   if (!taken) return null;
 

@@ -20,7 +20,7 @@ export function newTurns(seats: AgentSeat[]): NewTurn[] {
 interface Queue {
   orgId: string;
   threadId: string;
-  /** The message to be answered, already in the log with its turns. */
+  /** The message to be answered. */
   message: Message;
   seats: AgentSeat[];
   turns: NewTurn[];
@@ -28,7 +28,7 @@ interface Queue {
   state: ThreadState;
 }
 
-/** The turns that can begin right after the commit. An agent that is still answering takes its new turn when it has ended. */
+/** The turns that can begin now. An agent that is still answering takes its new turn when it has ended. */
 export async function startable(
   tx: Tx,
   { orgId, threadId, message, seats, turns, state }: Queue,

@@ -1,12 +1,13 @@
 import log from "encore.dev/log";
-import type { Message } from "../../lib/events";
+import type { LogEntry, Message } from "../../lib/events";
 import { publish, speak, stopSpeaking } from "../live/channels";
-import { addText, beginText, endText, type RunningText } from "../live/running-text";
+import { addText, beginText, endText, type Running, storeRest } from "../live/running-text";
 import type { AgentSeat } from "../thread-context";
 import { ASK_AHEAD, turnSource } from "./choose-source";
 import { ensureConversation } from "./conversation";
-import { endTurn, type Outcome } from "./end-turn";
+import { endTurn, handOver, type Outcome } from "./end-turn";
 import { markStarted } from "./mark-started";
+import { makeSayable } from "./sayable";
 import { SourceError, type TurnSource } from "./turn-source";
 
 export interface TurnToRun {
@@ -26,25 +27,38 @@ const TURN_MS_MAX = 10 * 60_000;
 /** Tries for one turn; a further one only while nothing was said. */
 export const ATTEMPTS_MAX = 3;
 const RETRY_DELAY_MS = 250;
+/** Tries to store a turn's end, and the delay before the second; each further one takes four times as long. */
+const END_TRIES_MAX = 4;
+const END_RETRY_MS = 100;
 /** Characters of one answer. */
 const ANSWER_CHARS_MAX = 1_000_000;
 
 /** Why a turn is stopped from outside: what `AbortController.abort` is given. */
-export type StopReason = "cancelled" | "deadline";
+export type StopReason = "cancelled" | "deadline" | "lost";
 
 const running = new Map<string, { controller: AbortController; ended: Promise<void> }>();
 
-/** Begins turns in this process, at once and beside each other. They run on by themselves; none of them throws. */
-export function startTurns(turns: TurnToRun[]): void {
+/**
+ * Begins turns in this process, at once and beside each other. They run on by themselves; none of them throws. `stored` says whether the
+ * message they answer was committed: Letta is asked meanwhile, no word is shown before, and when it was not, Letta's run is stopped, which
+ * leaves nothing of it in Letta.
+ */
+export function startTurns(turns: TurnToRun[], stored: Promise<boolean> = Promise.resolve(true)): void {
   for (const turn of turns) {
+    if (running.has(turn.turnId)) continue;
     const controller = new AbortController();
-    const ended = runTurn(turn, turnSource, controller)
+    const ended = runTurn(turn, turnSource, controller, stored)
       .catch((error) =>
         log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }),
       )
       .finally(() => running.delete(turn.turnId));
     running.set(turn.turnId, { controller, ended });
   }
+}
+
+/** The turns this process works on. */
+export function turnsHere(): string[] {
+  return [...running.keys()];
 }
 
 /** Stops a turn if it runs in this process; resolves when it has ended and its end is stored. False if it does not run here. */
@@ -56,18 +70,34 @@ export async function stopTurn(turnId: string, reason: StopReason): Promise<bool
   return true;
 }
 
-async function runTurn(turn: TurnToRun, source: TurnSource, controller: AbortController): Promise<void> {
+async function runTurn(
+  turn: TurnToRun,
+  source: TurnSource,
+  controller: AbortController,
+  stored: Promise<boolean>,
+): Promise<void> {
   const deadline = setTimeout(() => controller.abort("deadline" satisfies StopReason), TURN_MS_MAX);
   const text = beginText(turn.orgId, turn.turnId);
-  // Letta takes far longer to its first word than this commit: the two go side by side, and no word is shown before the start is stored.
-  const started = markStarted(turn);
+  // Letta takes far longer to its first word than these commits: they go side by side, and no word is shown before the start is stored.
+  const started = stored
+    .then((isStored) => (isStored ? markStarted(turn) : null))
+    .catch((error) => {
+      // The turn stays queued, and its lease, prolonged no more, lets it be taken up again.
+      log.warn("a turn could not be started", { turn_id: turn.turnId, error: String(error) });
+      return null;
+    });
+  void started.then((entry) => entry === null && controller.abort("lost" satisfies StopReason));
   try {
     const outcome = await listen(turn, source, controller.signal, text, started);
     await endText(text);
     const entry = await started;
-    if (entry === null) return; // somebody ended the turn, or took it, before it began
+    if (entry === null) {
+      // Somebody ended the turn, or took it, before it began; those who wait behind it must not wait for ever.
+      startTurns(await handOver(turn));
+      return;
+    }
     stopSpeaking(turn.orgId, turn.threadId, turn.turnId);
-    const end = await endTurn(turn, text.text, outcome);
+    const end = await endSurely(turn, text, outcome);
     publish(turn.orgId, turn.threadId, end.entries);
     startTurns(end.next);
   } finally {
@@ -77,15 +107,29 @@ async function runTurn(turn: TurnToRun, source: TurnSource, controller: AbortCon
   }
 }
 
+/** Stores the turn's end; a database that is away for a moment must not cost an answer that is complete. */
+async function endSurely(turn: TurnToRun, text: Running, outcome: Outcome) {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await endTurn(turn, text.text, outcome);
+    } catch (error) {
+      await storeRest(text);
+      if (tried >= END_TRIES_MAX) throw error;
+      await new Promise((resolve) => setTimeout(resolve, END_RETRY_MS * 4 ** (tried - 1)));
+    }
+  }
+}
+
 /** Takes what the source says until it ends, trying again while nothing was said and trying can help. */
 async function listen(
   turn: TurnToRun,
   source: TurnSource,
   signal: AbortSignal,
-  text: RunningText,
-  started: ReturnType<typeof markStarted>,
+  text: Running,
+  started: Promise<LogEntry | null>,
 ): Promise<Outcome> {
   const begun = performance.now();
+  const sayable = makeSayable();
   const outcome: Outcome = { kind: "completed", firstTokenMs: null, durationMs: 0, runId: null, usage: null };
   for (let attempt = turn.attempt; ; attempt++) {
     try {
@@ -97,13 +141,14 @@ async function listen(
       )) {
         switch (event.type) {
           case "text": {
-            if (event.text === "") break;
+            const said = sayable(event.text);
+            if (said === "") break;
             const start = await started;
             if (start === null) return outcome;
             outcome.firstTokenMs ??= Math.round(performance.now() - begun);
             const seat = { turnId, agentId: turn.seat.agent_id, text: "" };
-            speak(orgId, threadId, start.seq, seat, event.text);
-            addText(text, event.text);
+            speak(orgId, threadId, start.seq, seat, said);
+            addText(text, said);
             if (text.text.length > ANSWER_CHARS_MAX) {
               throw new SourceError("answer_too_long", "The agent's answer grew too long and was ended.", false);
             }
