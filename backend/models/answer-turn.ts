@@ -101,7 +101,7 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
     if (known.reason !== "cancelled") {
       turn.hear({
         type: "failed",
-        reason: `model_${known.reason}`,
+        reason: known.reason,
         message: known.message,
         retryable: known.retryable,
       });
@@ -119,5 +119,5 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
 
 function refused(): { reason: string; message: string; retryable: boolean } {
   const { message, retryable } = new UpstreamError("content_refused");
-  return { reason: "model_content_refused", message, retryable };
+  return { reason: "content_refused", message, retryable };
 }

@@ -3,6 +3,7 @@ import { createPushQueue } from "../lib/push-queue";
 import type { Ask } from "./answer-turn";
 import { type ChatBody, predict, sameRequest } from "./ask-ahead";
 import type { OpenTurn } from "./open-turns";
+import { recordCall } from "./record-call";
 import type { UpstreamEvent } from "./upstream-event";
 
 interface Guess {
@@ -12,6 +13,8 @@ interface Guess {
   drop: AbortController;
   /** Pieces of text that came so far: what a wrong guess has cost. */
   pieces: number;
+  /** When it was asked, on performance.now(). */
+  begun: number;
 }
 
 /** How an agent's guesses have fared of late. */
@@ -48,7 +51,7 @@ export function guess(turn: OpenTurn, content: string, ask: Ask): void {
   if (!body || !pays(turn.lettaAgentId)) return;
   const drop = new AbortController();
   const queue = createPushQueue<UpstreamEvent>(QUEUED_EVENTS_MAX);
-  const made: Guess = { body, events: queue, drop, pieces: 0 };
+  const made: Guess = { body, events: queue, drop, pieces: 0, begun: performance.now() };
   guesses.set(turn, made);
   void (async () => {
     try {
@@ -75,8 +78,7 @@ export function takeGuess(turn: OpenTurn, body: ChatBody): AsyncIterable<Upstrea
     return made.events;
   }
   totals.misses++;
-  totals.missed_pieces += made.pieces;
-  made.drop.abort();
+  discard(turn, made);
   log.info("a guessed request was not what Letta asked", {
     turn_id: turn.turnId,
     differs: differing(made.body, body),
@@ -91,8 +93,22 @@ export function dropGuess(turn: OpenTurn): void {
   if (!made) return;
   guesses.delete(turn);
   totals.unused++;
-  totals.missed_pieces += made.pieces;
-  made.drop.abort();
+  discard(turn, made);
+}
+
+/** Ends a guess that was of no use, and writes down what it cost: the pieces that had come are about its tokens. */
+function discard(turn: OpenTurn, { drop, pieces, body, begun }: Guess): void {
+  drop.abort();
+  totals.missed_pieces += pieces;
+  const tokens = { prompt_tokens: 0, completion_tokens: pieces, total_tokens: pieces };
+  recordCall({
+    orgId: turn.orgId,
+    purpose: "guess",
+    turnId: turn.turnId,
+    model: String(body.model),
+    usage: { ...tokens, cached_tokens: null, reasoning_tokens: null, estimated: true },
+    durationMs: performance.now() - begun,
+  });
 }
 
 function pays(agent: string): boolean {

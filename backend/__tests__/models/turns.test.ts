@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adminQuery, createDatabase, type TestDatabase } from "../harness/database";
-import { newAgent, newOrganization, newThread, ok, type TestOrganization } from "../harness/organization";
-import { freePort, type Server, startServer } from "../harness/server";
+import { newAgent, newOrganization, newThread, ok, request, type TestOrganization } from "../harness/organization";
+import { freePort, type Server, type ServerConfig, startServer } from "../harness/server";
 import { ofType, openStream, type Received, turnsEnded } from "../harness/stream";
 import { newDevModel } from "./gateway";
 import { type OwnLetta, startOwnLetta } from "./own-letta";
@@ -16,27 +16,35 @@ let server: Server;
 let letta: OwnLetta;
 let org: TestOrganization;
 let user: string;
+let config: () => ServerConfig;
+
+const secret = () => randomBytes(16).toString("hex");
+const secrets = { admin: secret(), gateway: secret(), letta: secret() };
 
 beforeAll(async () => {
   model = await newDevModel();
   database = await createDatabase();
-  const secret = () => randomBytes(16).toString("hex");
-  const [adminKey, gatewayKey, password] = [secret(), secret(), secret()];
   const lettaPort = await freePort();
-  server = await startServer({
+  config = () => ({
     databaseUrl: database.url,
-    adminKey,
+    adminKey: secrets.admin,
     env: {
       MODEL_UPSTREAMS: JSON.stringify([{ name: "dev", base_url: `${model.url}/v1`, key_secret: "dev" }]),
       ModelUpstreamKeys: JSON.stringify({ dev: "the-providers-key" }),
-      ModelGatewayKey: gatewayKey,
+      ModelGatewayKey: secrets.gateway,
       GRAPHYN_TURN_SOURCE: "gateway",
       LETTA_API_URL: `http://127.0.0.1:${lettaPort}`,
-      LettaApiKey: password,
+      LettaApiKey: secrets.letta,
     },
   });
-  letta = await startOwnLetta(lettaPort, password, `${server.url}/internal/models/v1`, gatewayKey);
-  org = await newOrganization({ url: server.url, adminKey, databaseUrl: database.url, adminUrl: database.adminUrl });
+  server = await startServer(config());
+  letta = await startOwnLetta(lettaPort, secrets.letta, `${server.url}/internal/models/v1`, secrets.gateway);
+  org = await newOrganization({
+    url: server.url,
+    adminKey: secrets.admin,
+    databaseUrl: database.url,
+    adminUrl: database.adminUrl,
+  });
   await newAgent(org, "First");
   const [row] = await adminQuery<{ letta_user_id: string }>(
     database.adminUrl,
@@ -156,7 +164,7 @@ describe("what readers saw, the thread stored and Letta stored is one text", () 
   it("for an answer that the upstream broke off: the turn fails by its reason, its words are kept (LET-7)", async () => {
     const { threadId, ask } = await thread("dev-cut-10-r20");
     const received = await ask("begin");
-    expect(ofType(received, "agent_error")).toMatchObject([{ reason: "model_cut" }]);
+    expect(ofType(received, "agent_error")).toMatchObject([{ reason: "cut" }]);
     expect(stored(received)).not.toBe("");
     expect(shown(received)).toBe(stored(received));
     expect(await lastInLetta(threadId, "assistant_message")).toBe(stored(received));
@@ -165,7 +173,7 @@ describe("what readers saw, the thread stored and Letta stored is one text", () 
   it("for no answer: nothing is shown, nothing stored, and the reason is the provider's (LET-7)", async () => {
     const { threadId, ask } = await thread("dev-error-401");
     const received = await ask("hello?");
-    expect(ofType(received, "agent_error")).toMatchObject([{ reason: "model_key_invalid", retryable: false }]);
+    expect(ofType(received, "agent_error")).toMatchObject([{ reason: "key_invalid", retryable: false }]);
     expect([shown(received), stored(received)]).toEqual(["", ""]);
     expect(await lastInLetta(threadId, "assistant_message")).toBeUndefined();
   });
@@ -173,7 +181,7 @@ describe("what readers saw, the thread stored and Letta stored is one text", () 
   it("for what the provider's filter let through (LET-7)", async () => {
     const { threadId, ask } = await thread("dev-filter");
     const received = await ask("say it");
-    expect(ofType(received, "agent_error")).toMatchObject([{ reason: "model_content_refused" }]);
+    expect(ofType(received, "agent_error")).toMatchObject([{ reason: "content_refused" }]);
     expect(shown(received)).toBe(stored(received));
     expect(await lastInLetta(threadId, "assistant_message")).toBe(stored(received));
   });
@@ -200,6 +208,8 @@ describe("asking ahead", () => {
       [threadId],
     );
     expect(calls.map(({ purpose }) => purpose)).toEqual(["turn", "turn", "turn", "turn"]);
+    const totals = await request<{ hits: number }>(server.url, "GET", "/models/guesses");
+    expect(totals.body.hits).toBeGreaterThanOrEqual(3); // all but the first, of which nothing was known
   });
 
   it("drops a guess that Letta does not make, and shows nothing of it (SSE-2)", async () => {
@@ -209,6 +219,36 @@ describe("asking ahead", () => {
     const received = await ask(`!say last ${threadId}`);
     expect(shown(received)).toBe(`last ${threadId}`);
     expect(await lastInLetta(threadId, "assistant_message")).toBe(`last ${threadId}`);
+    await expect
+      .poll(async () => (await request<{ misses: number; unused: number }>(server.url, "GET", "/models/guesses")).body)
+      .toMatchObject({ misses: expect.any(Number) });
+  });
+});
+
+describe("several processes", () => {
+  it("hand a request over to the one that runs its turn (SSE-2, LET-7)", async () => {
+    const other = await startServer(config());
+    try {
+      const { threadId } = await thread("dev-n20");
+      const at = {
+        ...org,
+        url: other.url,
+        call: <T>(method: string, path: string, body?: unknown) =>
+          request<T>(other.url, method, path, body, { authorization: `Bearer ${org.apiKey}` }),
+      };
+      const stream = await openStream(at, threadId);
+      await ok(at.call("POST", `/threads/${threadId}/messages`, { content: `over there ${threadId}` })); // Letta asks the first process
+      const received = await stream.until(turnsEnded(1), 60_000);
+      await stream.close();
+      expect(ofType(received, "turn_completed")).toHaveLength(1);
+      expect(shown(received)).toBe(stored(received));
+      expect(await lastInLetta(threadId, "assistant_message")).toBe(stored(received));
+      expect(
+        (await model.requests()).filter(({ body }) => JSON.stringify(body).includes(`over there ${threadId}`)),
+      ).toHaveLength(1);
+    } finally {
+      await other.stop();
+    }
   });
 });
 

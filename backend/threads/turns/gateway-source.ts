@@ -140,7 +140,7 @@ function createWords(queue: PushQueue<TurnEvent>): Words {
         case "answered":
           break;
         case "failed":
-          failure = new SourceError(event.reason, event.message, event.retryable);
+          failure = new SourceError(event.reason, event.message, event.retryable, { tried: true });
           break;
         default:
           event satisfies never;

@@ -190,7 +190,7 @@ async function listen(
         attempt,
         error: String(known.cause ?? known.message),
       });
-      if (!known.retryable || text.text !== "" || attempt >= ATTEMPTS_MAX) {
+      if (!known.retryable || known.tried || text.text !== "" || attempt >= ATTEMPTS_MAX) {
         return { ...outcome, kind: "failed", reason: known.reason, message: known.message, retryable: known.retryable };
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS * 2 ** attempt * (0.5 + Math.random())));

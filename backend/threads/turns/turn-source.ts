@@ -28,13 +28,16 @@ export type TurnSource = (input: TurnInput, signal: AbortSignal) => AsyncIterabl
 
 /** Why there is no answer: a stable reason, a sentence for people, and whether trying again can help. */
 export class SourceError extends Error {
+  /** The source has tried again already, as often as makes sense: the turn need not. */
+  readonly tried: boolean;
   constructor(
     readonly reason: string,
     message: string,
     readonly retryable: boolean,
-    options?: ErrorOptions,
+    options: ErrorOptions & { tried?: boolean } = {},
   ) {
     super(message, options);
+    this.tried = options.tried ?? false;
     this.name = "SourceError";
   }
 }
