@@ -9,7 +9,7 @@ import pg from "pg";
 import { ROOT } from "../../launcher/paths";
 import { readArguments } from "../lib/arguments";
 import { type Arm, measure, type Visit } from "../lib/arms";
-import { ownSeconds, treeCpuSeconds } from "../lib/cpu";
+import { watchOthers } from "../lib/cpu";
 import {
   createAgent,
   createOrganization,
@@ -21,7 +21,6 @@ import {
 } from "../lib/graphyn";
 import { type Api, call, connect } from "../lib/http";
 import { createConversation, forkConversation, sendToConversation } from "../lib/letta";
-import { readCpuTicks, TICKS_PER_SECOND } from "../lib/machine";
 import { modelArm } from "../lib/model";
 import { replaceSection, stamp, writeResult } from "../lib/result";
 import { type Stack, startGraphyn, startShippedLetta, startStack, withStops } from "../lib/stack";
@@ -273,18 +272,6 @@ async function measureShipped(stack: Stack, world: World, headers: Record<string
     await started.pool.destroy();
     await asShipped.pool.destroy();
   }
-}
-
-/** From now until it is called: the share of all cores that was used by processes other than the stack's and the bench's. */
-function watchOthers(roots: readonly number[]): () => number {
-  const own = () => roots.reduce((sum, pid) => sum + treeCpuSeconds(pid), 0) + ownSeconds();
-  const ownBefore = own();
-  const before = readCpuTicks();
-  return () => {
-    const after = readCpuTicks();
-    const busy = (after.busy - before.busy) / TICKS_PER_SECOND - (own() - ownBefore);
-    return Math.max(0, busy / ((after.total - before.total) / TICKS_PER_SECOND));
-  };
 }
 
 async function one<T extends object>(db: pg.Pool, sql: string, ...values: unknown[]): Promise<T> {

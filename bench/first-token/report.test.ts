@@ -23,6 +23,7 @@ function visitsOf(atOnce: number): Visit[] {
         parts: { own_ms: GRAPHYN_ADDS_MS, before_ms: 2, after_ms: 1, accepted_ms: 5 },
       })),
       failures,
+      wall_ms: first_text_ms * 2,
       cpu_seconds: { letta: 0.1, graphyn: 0.01, postgres: 0.02, bench: 0.01 },
     });
     return ["0", "100"].flatMap((key) => [
@@ -36,7 +37,14 @@ function visitsOf(atOnce: number): Visit[] {
 const shipped: Visit[] = Array.from({ length: 20 }, (_, round) =>
   ["started", "shipped"].map((arm) => {
     const first_text_ms = (arm === "shipped" ? 300 : 120) + random();
-    return { arm, round, samples: [{ first_text_ms, total_ms: 500 }], failures: [], cpu_seconds: { [arm]: 0.15 } };
+    return {
+      arm,
+      round,
+      samples: [{ first_text_ms, total_ms: 500 }],
+      failures: [],
+      wall_ms: 1,
+      cpu_seconds: { [arm]: 0.15 },
+    };
   }),
 ).flat();
 

@@ -25,6 +25,8 @@ export interface Visit {
   round: number;
   samples: Sample[];
   failures: string[];
+  /** From the first request to the last answer, ms. */
+  wall_ms: number;
   /** CPU seconds of the visit by role, trailing work included, preparation not. */
   cpu_seconds: Record<string, number>;
 }
@@ -72,7 +74,9 @@ async function visitArm(
   for (const slot of slots) prepared.push(await arm.prepare(slot));
   await settle(accounted, settleMsMax);
   const before = cpuSecondsByRole(accounted);
+  const begin = performance.now();
   const results = await Promise.allSettled(prepared.map((request) => request()));
+  const wall_ms = performance.now() - begin;
   await settle(accounted, settleMsMax);
   const cpu = cpuDifference(cpuSecondsByRole(accounted), before);
   return {
@@ -82,6 +86,7 @@ async function visitArm(
     failures: results
       .flatMap((result) => (result.status === "rejected" ? [String(result.reason)] : []))
       .slice(0, FAILURES_KEPT),
+    wall_ms,
     cpu_seconds: cpu,
   };
 }

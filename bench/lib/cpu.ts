@@ -1,6 +1,6 @@
 /** CPU seconds of a process and all below it, from /proc. */
 import { readdirSync } from "node:fs";
-import { readStat, TICKS_PER_SECOND } from "./machine";
+import { readCpuTicks, readStat, TICKS_PER_SECOND } from "./machine";
 
 type Stats = Map<number, NonNullable<ReturnType<typeof readStat>>>;
 
@@ -46,4 +46,16 @@ function readAll(): Stats {
 
 export function cpuDifference(after: Record<string, number>, before: Record<string, number>): Record<string, number> {
   return Object.fromEntries(Object.entries(after).map(([role, seconds]) => [role, seconds - (before[role] ?? 0)]));
+}
+
+/** From now until it is called: the share of all cores that was used by processes other than the stack's and the bench's. */
+export function watchOthers(roots: readonly number[]): () => number {
+  const own = () => roots.reduce((sum, pid) => sum + treeCpuSeconds(pid), 0) + ownSeconds();
+  const ownBefore = own();
+  const before = readCpuTicks();
+  return () => {
+    const after = readCpuTicks();
+    const busy = (after.busy - before.busy) / TICKS_PER_SECOND - (own() - ownBefore);
+    return Math.max(0, busy / ((after.total - before.total) / TICKS_PER_SECOND));
+  };
 }

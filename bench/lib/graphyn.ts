@@ -12,7 +12,7 @@ export interface Organization {
 /** A stream of a thread that has caught up and now waits for what happens. */
 export interface OpenStream {
   /** Resolves at the first event for which `wanted` holds, with when its bytes arrived (performance.now()). */
-  until(wanted: (event: ThreadEvent) => boolean): Promise<number>;
+  until(wanted: (event: ThreadEvent, arrived: number) => boolean): Promise<number>;
   close(): void;
 }
 
@@ -91,7 +91,7 @@ export async function openStream(graphyn: Api, threadId: string): Promise<OpenSt
         look = () => {
           for (let next = past.shift(); next !== undefined; next = past.shift()) {
             const failed = next.event.type === "agent_error" || next.event.type === "error";
-            if (!failed && !wanted(next.event)) continue;
+            if (!failed && !wanted(next.event, next.at)) continue;
             look = () => undefined;
             clearTimeout(late);
             if (failed) reject(new Error(`the turn failed: ${next.event.error ?? "no reason"}`));
@@ -113,11 +113,17 @@ export async function postAndFollow(
   threadId: string,
   stream: OpenStream,
   content: string,
+  onText?: (text: string, arrived: number) => void,
 ): Promise<Sample & { began: number; first_text_at: number }> {
   const began = performance.now();
   const posted = postMessage(graphyn, threadId, content).then(() => performance.now() - began);
-  const first_text_at = await stream.until((event) => event.type === "ai_chunk" && (event.content ?? "") !== "");
-  const completed = await stream.until((event) => event.type === "turn_completed");
+  const isText = (event: ThreadEvent, arrived: number) => {
+    if (event.type !== "ai_chunk" || !event.content) return false;
+    onText?.(event.content, arrived);
+    return true;
+  };
+  const first_text_at = await stream.until(isText);
+  const completed = await stream.until((event, arrived) => !isText(event, arrived) && event.type === "turn_completed");
   return {
     began,
     first_text_at,

@@ -15,7 +15,7 @@ export interface StreamEvent {
 
 /** Below the 5 s after which uvicorn closes an idle connection. */
 const KEEP_ALIVE_MS = 4_000;
-const CONNECTIONS_MAX = 16;
+const CONNECTIONS_MAX = 64; // 20 at once, each with a stream and a request
 const ANSWER_MS_MAX = 60_000;
 const ERROR_CHARACTERS_MAX = 400;
 
@@ -48,20 +48,22 @@ export async function call<T>(api: Api, method: "GET" | "POST" | "DELETE", path:
 
 /**
  * POSTs and reads the event stream that answers. The clock starts before the request is written and notes when the bytes of
- * the first event with text arrived. Throws when the stream ends without text.
+ * the first event with text arrived; `onEvent` hears every event and that time. A URLSearchParams is sent as a form. Throws when the stream ends without text.
  */
 export async function postAndStream(
   api: Api,
   path: string,
   body: object,
   hasText: (event: StreamEvent) => boolean,
+  onEvent?: (event: StreamEvent, arrived: number) => void,
 ): Promise<Sample> {
-  const payload = JSON.stringify(body);
+  const isForm = body instanceof URLSearchParams;
+  const payload = isForm ? body.toString() : JSON.stringify(body);
   const begin = performance.now();
   const response = await api.pool.request({
     method: "POST",
     path,
-    headers: { ...api.headers, "content-type": "application/json" },
+    headers: { ...api.headers, "content-type": isForm ? "application/x-www-form-urlencoded" : "application/json" },
     body: payload,
   });
   if (response.statusCode !== 200) {
@@ -74,6 +76,7 @@ export async function postAndStream(
   let failure: string | null = null;
   const parser = createParser({
     onEvent: ({ event, data }) => {
+      onEvent?.({ event, data }, arrived);
       if (firstText !== null) return;
       if (data.includes('"error_message"')) failure ??= data;
       if (hasText({ event, data })) firstText = arrived;
@@ -82,7 +85,7 @@ export async function postAndStream(
   const decoder = new TextDecoder();
   for await (const chunk of response.body) {
     arrived = performance.now();
-    if (firstText === null) parser.feed(decoder.decode(chunk as Uint8Array, { stream: true }));
+    if (firstText === null || onEvent) parser.feed(decoder.decode(chunk as Uint8Array, { stream: true }));
   }
   if (firstText === null)
     throw new Error(`POST ${path}: no text came. ${(failure ?? "").slice(0, ERROR_CHARACTERS_MAX)}`);

@@ -47,12 +47,11 @@ export async function forkConversation(letta: Api, conversationId: string): Prom
 
 /** One message to a conversation, its answer streamed by token: the call Graphyn makes. */
 export function sendToConversation(letta: Api, conversationId: string, content: string): Promise<Sample> {
-  return postAndStream(
-    letta,
-    `/v1/conversations/${conversationId}/messages`,
-    { messages: [{ role: "user", content }], streaming: true, stream_tokens: true, include_pings: true },
-    isLettaText,
-  );
+  return postAndStream(letta, `/v1/conversations/${conversationId}/messages`, lettaMessage(content), isLettaText);
+}
+
+export function lettaMessage(content: string): object {
+  return { messages: [{ role: "user", content }], streaming: true, stream_tokens: true, include_pings: true };
 }
 
 /** The same to the agent's own single history, by the deprecated endpoint. */

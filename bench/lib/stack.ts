@@ -1,36 +1,55 @@
 /** The bench's own stack, beside a running one: PostgreSQL, the dev model, Letta and Graphyn on free ports of loopback, as the launcher starts them. */
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { place as benchFolder, type Place } from "../../launcher/paths";
 import { type Databases, ensureDatabases, inDatabase } from "../../launcher/stack/databases";
 import { devModelBase, startDevModel, stopDevModel } from "../../launcher/stack/dev-model";
 import { buildGraphyn, startGraphyn as launchGraphyn, stopGraphyn } from "../../launcher/stack/graphyn";
 import { installLetta } from "../../launcher/stack/install-letta";
 import { installPostgres } from "../../launcher/stack/install-postgres";
-import { installUv } from "../../launcher/stack/install-uv";
+import { installUv, type Uv } from "../../launcher/stack/install-uv";
 import { type LettaOptions, lettaUrl, migrateLetta, startLetta, stopLetta } from "../../launcher/stack/letta";
-import { chooseModels } from "../../launcher/stack/models";
+import { chooseModels, type Gateway, type Models } from "../../launcher/stack/models";
 import { keepOrChoosePort } from "../../launcher/stack/ports";
 import { initPostgres, startPostgres, stopPostgres } from "../../launcher/stack/postgres";
 import type { ProcessIdentity } from "../../launcher/stack/process-identity";
 import { findPython } from "../../launcher/stack/python";
 import { loadSecrets, type Secrets } from "../../launcher/stack/secrets";
 
-export interface Stack {
+/** All but Letta and Graphyn. */
+export interface Base {
   place: Place;
+  uv: Uv;
   secrets: Secrets;
   databases: Databases;
   /** The superuser's URL of Graphyn's database, to look at what the tests of the API cannot. */
   adminUrl: string;
   modelUrl: string;
+  /** The dev model, asked by whoever is given them directly. */
+  models: Models;
   lettaPort: number;
-  pids: { postgres: number; model: number; letta: number };
-  lettaOptions: LettaOptions;
+  pids: { postgres: number; model: number };
   /** What is to be stopped, in the order of starting. */
   stops: (() => Promise<unknown>)[];
 }
 
+export interface Stack extends Base {
+  pids: { postgres: number; model: number; letta: number };
+  lettaOptions: LettaOptions;
+}
+
+interface StackOptions {
+  /** Starts what Letta is to ask its models through, which it does when it starts. Without it, it asks the dev model. */
+  beforeLetta?: (base: Base) => Promise<Gateway>;
+  /** The dev model shows when it sent which token. */
+  record?: boolean;
+}
+
 /** Installs what is missing, then starts all but Graphyn. `stops` is filled as things start, so that a failed start leaves nothing behind. */
-export async function startStack(stops: Stack["stops"]): Promise<Stack> {
+export async function startStack(
+  stops: Stack["stops"],
+  { beforeLetta, record = false }: StackOptions = {},
+): Promise<Stack> {
   const place = benchFolder("bench");
   mkdirSync(place.logs, { recursive: true });
   const uv = await installUv(await findPython());
@@ -43,38 +62,54 @@ export async function startStack(stops: Stack["stops"]): Promise<Stack> {
   await dropDatabases(postgres.adminUrl);
   const databases = await ensureDatabases(postgres.port, secrets);
   const modelPort = await keepOrChoosePort(undefined);
-  const model = await startDevModel(place, modelPort);
+  const model = await startDevModel(place, modelPort, { record });
   stops.push(() => stopDevModel(model));
-  const lettaPort = await keepOrChoosePort(undefined);
+  const base: Base = {
+    place,
+    uv,
+    secrets,
+    databases,
+    adminUrl: withDatabase(postgres.adminUrl, "graphyn"),
+    modelUrl: `http://127.0.0.1:${modelPort}`,
+    models: chooseModels({}, devModelBase(modelPort)),
+    lettaPort: await keepOrChoosePort(undefined),
+    pids: { postgres: postgres.process.pid, model: model.pid },
+    stops,
+  };
+  const gateway = await beforeLetta?.(base);
   const lettaOptions: LettaOptions = {
     place,
-    port: lettaPort,
+    port: base.lettaPort,
     databaseUrl: databases.lettaUrl,
     password: secrets.lettaServer,
-    models: chooseModels({}, devModelBase(modelPort)),
+    models: chooseModels({}, devModelBase(modelPort), gateway),
   };
   await migrateLetta(lettaOptions);
   const letta = await startLetta(lettaOptions);
   stops.push(() => stopLetta(letta));
-  const adminUrl = new URL(postgres.adminUrl);
-  adminUrl.pathname = "/graphyn";
-  return {
-    place,
-    secrets,
-    databases,
-    adminUrl: adminUrl.href,
-    modelUrl: `http://127.0.0.1:${modelPort}`,
-    lettaPort,
-    pids: { postgres: postgres.process.pid, model: model.pid, letta: letta.pid },
-    lettaOptions,
-    stops,
-  };
+  return { ...base, pids: { ...base.pids, letta: letta.pid }, lettaOptions };
 }
+
+export function withDatabase(url: string, name: string): string {
+  const other = new URL(url);
+  other.pathname = `/${name}`;
+  return other.href;
+}
+
+/** Another database of Graphyn's role, for a second Graphyn or for somebody else. */
+export async function createDatabase({ adminUrl, databases }: Base, name: string): Promise<string> {
+  await inDatabase(adminUrl, (db) => db.query(`create database ${name} owner graphyn`));
+  await inDatabase(withDatabase(adminUrl, name), (db) => db.query("create extension if not exists vector"));
+  return withDatabase(databases.graphynUrl, name);
+}
+
+/** Those of `ensureDatabases`, and those that benches make. */
+const DATABASES = ["graphyn", "letta", "graphyn_waiting", "graphyn_ahead", "agno"];
 
 /** Each run begins with empty databases: a result must not depend on the runs before it, and Letta keeps the address of a model it once knew. */
 async function dropDatabases(adminUrl: string): Promise<void> {
   await inDatabase(adminUrl, async (db) => {
-    for (const name of ["graphyn", "letta"]) await db.query(`drop database if exists ${name} with (force)`);
+    for (const name of DATABASES) await db.query(`drop database if exists ${name} with (force)`);
   });
 }
 
@@ -86,23 +121,33 @@ export async function startShippedLetta(stack: Stack): Promise<{ url: string; pr
   return { url: lettaUrl(port), process };
 }
 
+interface GraphynOptions {
+  databaseUrl?: string;
+  env?: Record<string, string>;
+  /** Of its log's folder, where there are several. */
+  name?: string;
+}
+
 export async function startGraphyn(
-  stack: Stack,
+  stack: Base,
   lettaBase: string,
+  { databaseUrl = stack.databases.graphynUrl, env, name }: GraphynOptions = {},
 ): Promise<{ url: string; pid: number; adminKey: string }> {
   await buildGraphyn();
   const port = await keepOrChoosePort(undefined);
+  const place = name === undefined ? stack.place : { ...stack.place, logs: join(stack.place.logs, name) };
   const graphyn = await launchGraphyn({
-    place: stack.place,
+    place,
     host: "127.0.0.1",
     port,
-    databaseUrl: stack.databases.graphynUrl,
+    databaseUrl,
     lettaUrl: lettaBase,
     lettaKey: stack.secrets.lettaServer,
-    embeddingsBase: stack.lettaOptions.models.embeddingsBase,
-    embeddingsKey: stack.lettaOptions.models.embeddingsKey,
+    embeddingsBase: stack.models.embeddingsBase,
+    embeddingsKey: stack.models.embeddingsKey,
     model: undefined,
     secrets: stack.secrets,
+    ...(env ? { env } : {}),
   });
   stack.stops.push(() => stopGraphyn(graphyn));
   return { url: `http://127.0.0.1:${port}`, pid: graphyn.pid, adminKey: stack.secrets.adminKey };

@@ -21,6 +21,7 @@ export const LISTED_MODELS: readonly string[] = [
   "dev-rate-100",
   "dev-echo-r20",
   "dev-n20-d20",
+  "dev-n20-d100",
   "dev-n20-d200",
   "dev-n20-d300",
   "dev-n300-d300",
