@@ -106,22 +106,34 @@ interface LogRow extends Omit<Message, "thread_id" | "created_at" | "seq"> {
   kind: LogEvent["type"];
   data: Record<string, unknown>;
   at: Date;
+  /** Of the page's messages up to this one. */
+  bytes: number;
 }
 
-/** The log's entries after `after`, oldest first, at most `limit`. */
-export async function readLog(
-  tx: Tx,
-  orgId: string,
-  threadId: string,
-  after: number,
-  limit: number,
-): Promise<LogEntry[]> {
+/** Bytes of messages in one page of the log. The page ends with the entry that reaches it, so it has one entry at least. */
+const PAGE_BYTES_MAX = 4 << 20;
+
+export interface LogPage {
+  entries: LogEntry[];
+  /** Whether the page ended at a bound: there may be more. */
+  full: boolean;
+}
+
+/** The log's entries after `after`, oldest first: at most `limit`, and not many more bytes than PAGE_BYTES_MAX. */
+export async function readLog(tx: Tx, orgId: string, threadId: string, after: number, limit: number): Promise<LogPage> {
+  // octet_length reads a large text's size from its pointer, so what the page leaves out is never fetched.
   const rows = await tx.queryAll<LogRow>`
-    select l.seq, l.kind, l.data, l.created_at as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id
-    from thread_log l left join messages m using (org_id, thread_id, seq)
-    where l.org_id = ${orgId} and l.thread_id = ${threadId} and l.seq > ${after}
-    order by l.seq limit ${limit}`;
-  return rows.map(({ seq, kind, data, at, ...message }) => ({
+    select * from (
+      select l.seq, l.kind, l.data, l.created_at as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id,
+        sum(coalesce(octet_length(m.content), 0)) over (order by l.seq)::float8 as bytes
+      from (
+        select seq, kind, data, created_at from thread_log
+        where org_id = ${orgId} and thread_id = ${threadId} and seq > ${after} order by seq limit ${limit}
+      ) l left join messages m on m.org_id = ${orgId} and m.thread_id = ${threadId} and m.seq = l.seq
+    ) page
+    where bytes - coalesce(octet_length(content), 0) < ${PAGE_BYTES_MAX}::int
+    order by seq`;
+  const entries = rows.map(({ seq, kind, data, at, bytes: _, ...message }) => ({
     seq,
     event:
       kind === "message"
@@ -132,4 +144,5 @@ export async function readLog(
           }
         : ({ type: kind, thread_id: threadId, ...data } as LogEvent),
   }));
+  return { entries, full: rows.length === limit || (rows.at(-1)?.bytes ?? 0) >= PAGE_BYTES_MAX };
 }
