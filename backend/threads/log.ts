@@ -1,4 +1,5 @@
 import type { Tx } from "../db/tenant";
+import { embeddingsConfigured } from "../lib/embeddings";
 import { notFound } from "../lib/errors";
 import type { LogEntry, LogEvent, Message, MessageStatus, SenderType } from "../lib/events";
 import { newId } from "../lib/ids";
@@ -33,7 +34,7 @@ export type Draft = { type: "message"; message: MessageDraft } | Exclude<Bare<Lo
 
 /**
  * Appends entries to a thread's log in one statement: the update of the thread's row takes the lock that orders all its writers, and
- * gives them the next seqs. Embedding each message is enqueued with it.
+ * gives them the next seqs. Embedding each message is enqueued with it, where embeddings are configured.
  * `turns` are queued to answer the first of the entries, leased to this process from the start: it can begin them right after the commit,
  * and no other process takes them meanwhile. Throws the one answer when there is no such thread. Hand the entries to the thread's readers after the commit, not before.
  */
@@ -72,7 +73,8 @@ export async function appendLog(
       select ${orgId}, t.id, ${threadId}, t.agent_id, t.agent_version_id, base + 1, ${PROCESS_ID}, now() + ${LEASE}::text::interval
       from head, jsonb_to_recordset(${JSON.stringify(turns)}::text::jsonb) as t(id text, agent_id text, agent_version_id text)
     ), job as (
-      select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message where sender_type <> 'system'
+      select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message
+      where sender_type <> 'system' and ${embeddingsConfigured()}::boolean
     )
     select seq, created_at, (select count(*) from job) as jobs from entry order by seq`;
   if (appended.length === 0) throw notFound("thread");
