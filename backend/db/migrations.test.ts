@@ -15,6 +15,12 @@ describe("migrations", () => {
     for (const table of ["threads", "participants", "messages"]) expect(sql).toMatch(`create table ${table} (`);
   });
 
+  it("let no temporary table stand in for ours where a function has more rights than its caller (SEC-1)", () => {
+    const paths = [...sql.matchAll(/security definer\s+set search_path = ([^\n]+)/g)].map(([, path]) => path);
+    expect(paths).toHaveLength([...sql.matchAll(/security definer/g)].length);
+    expect(paths.filter((path) => !path?.endsWith(", pg_temp"))).toEqual([]);
+  });
+
   it("make every table a tenant's (SEC-1, DEV-2)", () => {
     const made = [...sql.matchAll(/^create table (\w+)/gm)].map(([, name]) => name);
     const tenants = [...sql.matchAll(/^call tenant_table\('(\w+)'\)/gm)].map(([, name]) => name);

@@ -1,13 +1,14 @@
 import { secret } from "encore.dev/config";
 import type { Task } from "graphile-worker";
 import { tenant } from "../db/tenant";
-import { embed, toVector } from "../lib/embeddings";
+import { embed, embeddingsConfigured, toVector } from "../lib/embeddings";
 
 const embeddingsApiKey = secret("EmbeddingsApiKey");
 const EMBED_MS_MAX = 30_000;
 
 /** Embeds one message for the search by meaning. Repeating it changes nothing; a message that is gone is no error. */
 export const embedMessage: Task = async (payload) => {
+  if (!embeddingsConfigured()) return; // enqueued when there was an endpoint
   const { org_id, message_id } = payload as { org_id: string; message_id: string };
   const message = await tenant(
     org_id,

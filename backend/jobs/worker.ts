@@ -4,6 +4,7 @@ import { Pool } from "pg";
 import { db } from "../db/graphyn";
 import { embedMessage } from "./embed-message";
 import { forgetConversation } from "./forget-conversation";
+import { forgetFailedJobs } from "./forget-failed-jobs";
 
 const CONCURRENT_JOBS_MAX = 4;
 const CONNECTIONS_MAX = CONCURRENT_JOBS_MAX + 2;
@@ -22,8 +23,20 @@ pgPool.on("error", (error) => log.warn("an idle connection of the job worker bro
 // Before the first request: a message is stored only together with its job.
 await runMigrations({ pgPool, logger });
 
-const taskList = { embed_message: embedMessage, forget_conversation: forgetConversation };
+const taskList = {
+  embed_message: embedMessage,
+  forget_conversation: forgetConversation,
+  forget_failed_jobs: forgetFailedJobs,
+};
+/** Every hour, once however many processes run. */
+const crontab = "17 * * * * forget_failed_jobs";
 
-run({ pgPool, logger, taskList, concurrency: CONCURRENT_JOBS_MAX, pollInterval: POLL_MS, noHandleSignals: true }).catch(
-  (error) => log.error("the job worker could not start", { error: String(error) }),
-);
+run({
+  pgPool,
+  logger,
+  taskList,
+  crontab,
+  concurrency: CONCURRENT_JOBS_MAX,
+  pollInterval: POLL_MS,
+  noHandleSignals: true,
+}).catch((error) => log.error("the job worker could not start", { error: String(error) }));

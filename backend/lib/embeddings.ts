@@ -12,6 +12,11 @@ interface EmbeddingOptions {
   timeoutMs: number;
 }
 
+/** Whether there is an endpoint to ask. Without one messages are searched by words alone, and no jobs are made for them. */
+export function embeddingsConfigured(): boolean {
+  return Boolean(process.env.EMBEDDINGS_API_BASE);
+}
+
 /** The embedding of each text, in order. Throws when the endpoint is not configured, does not answer in time, or answers rubbish. */
 export async function embed(texts: string[], { apiKey, timeoutMs }: EmbeddingOptions): Promise<number[][]> {
   const base = process.env.EMBEDDINGS_API_BASE;

@@ -16,7 +16,12 @@ const CACHE_ENTRIES_MAX = 10_000;
 /** `last_used_at` is for people to look at; it is kept to the minute. */
 const LAST_USED_STEP = "1 minute";
 
+/** How long an unknown key is refused without asking the database: such keys, well formed, cost whoever makes them up nothing. */
+const REFUSE_MS = 5_000;
+
 const verified = new Map<string, { caller: Caller; until: number }>();
+/** Until when each is refused, by the key's hash. */
+const refused = new Map<string, number>();
 
 /** Who owns this API key, or null: unknown, expired and revoked are one answer. */
 export async function authenticateKey(text: string, hashSecret: string): Promise<Caller | null> {
@@ -26,6 +31,7 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
   const cacheKey = hash.toString("base64");
   const known = verified.get(cacheKey);
   if (known && known.until > performance.now()) return known.caller;
+  if ((refused.get(cacheKey) ?? 0) > performance.now()) return null;
 
   const caller = await tenant(parsed.orgId, async (tx) => {
     const row = await tx.queryRow<{ id: string; user_id: string; role: Caller["role"]; name: string }>`
@@ -43,10 +49,9 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
     return { userID: row.user_id, orgID: parsed.orgId, role: row.role, userName: row.name, keyID: row.id };
   });
   verified.delete(cacheKey);
-  if (caller) {
-    if (verified.size >= CACHE_ENTRIES_MAX) verified.delete(verified.keys().next().value as string);
-    verified.set(cacheKey, { caller, until: performance.now() + TRUST_MS });
-  }
+  refused.delete(cacheKey);
+  if (caller) remember(verified, cacheKey, { caller, until: performance.now() + TRUST_MS });
+  else remember(refused, cacheKey, performance.now() + REFUSE_MS);
   return caller;
 }
 
@@ -64,7 +69,12 @@ export async function keyIsValid(orgId: string, keyId: string): Promise<boolean>
     return row !== null;
   });
   looked.delete(cacheKey);
-  if (looked.size >= CACHE_ENTRIES_MAX) looked.delete(looked.keys().next().value as string);
-  looked.set(cacheKey, { valid, until: performance.now() + TRUST_MS });
+  remember(looked, cacheKey, { valid, until: performance.now() + TRUST_MS });
   return valid;
+}
+
+/** Keeps an entry, in place of the oldest once there are CACHE_ENTRIES_MAX. */
+function remember<T>(cache: Map<string, T>, key: string, entry: T): void {
+  if (cache.size >= CACHE_ENTRIES_MAX) cache.delete(cache.keys().next().value as string);
+  cache.set(key, entry);
 }

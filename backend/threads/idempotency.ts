@@ -6,6 +6,8 @@ import { invalid, problem } from "../lib/errors";
 const KEY_CHARS_MAX = 255;
 /** How long an answer is kept for a retry. */
 const KEEP = "24 hours";
+/** Expired keys of the organization that go with each new one: more than one, so that none stay. */
+const PRUNED_MAX = 10;
 
 interface Once {
   orgId: string;
@@ -40,6 +42,12 @@ export async function replayOrRun<T>(tx: Tx, once: Once, work: () => Promise<T>)
   if (first) {
     const response = await work();
     await tx.exec`
+      with pruned as (
+        delete from idempotency_keys where (org_id, caller, key) in (
+          select org_id, caller, key from idempotency_keys
+          where org_id = ${orgId} and created_at < now() - ${KEEP}::text::interval
+          order by created_at limit ${PRUNED_MAX} for update skip locked)
+      )
       update idempotency_keys set response = ${JSON.stringify(response)}::text::jsonb
       where org_id = ${orgId} and caller = ${caller} and key = ${key}`;
     return response;

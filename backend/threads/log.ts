@@ -1,4 +1,5 @@
 import type { Tx } from "../db/tenant";
+import { embeddingsConfigured } from "../lib/embeddings";
 import { notFound } from "../lib/errors";
 import type { LogEntry, LogEvent, Message, MessageStatus, SenderType } from "../lib/events";
 import { newId } from "../lib/ids";
@@ -33,7 +34,7 @@ export type Draft = { type: "message"; message: MessageDraft } | Exclude<Bare<Lo
 
 /**
  * Appends entries to a thread's log in one statement: the update of the thread's row takes the lock that orders all its writers, and
- * gives them the next seqs. Embedding each message is enqueued with it.
+ * gives them the next seqs. Embedding each message is enqueued with it, where embeddings are configured.
  * `turns` are queued to answer the first of the entries, leased to this process from the start: it can begin them right after the commit,
  * and no other process takes them meanwhile. Throws the one answer when there is no such thread. Hand the entries to the thread's readers after the commit, not before.
  */
@@ -72,7 +73,8 @@ export async function appendLog(
       select ${orgId}, t.id, ${threadId}, t.agent_id, t.agent_version_id, base + 1, ${PROCESS_ID}, now() + ${LEASE}::text::interval
       from head, jsonb_to_recordset(${JSON.stringify(turns)}::text::jsonb) as t(id text, agent_id text, agent_version_id text)
     ), job as (
-      select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message where sender_type <> 'system'
+      select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message
+      where sender_type <> 'system' and ${embeddingsConfigured()}::boolean
     )
     select seq, created_at, (select count(*) from job) as jobs from entry order by seq`;
   if (appended.length === 0) throw notFound("thread");
@@ -106,22 +108,34 @@ interface LogRow extends Omit<Message, "thread_id" | "created_at" | "seq"> {
   kind: LogEvent["type"];
   data: Record<string, unknown>;
   at: Date;
+  /** Of the page's messages up to this one. */
+  bytes: number;
 }
 
-/** The log's entries after `after`, oldest first, at most `limit`. */
-export async function readLog(
-  tx: Tx,
-  orgId: string,
-  threadId: string,
-  after: number,
-  limit: number,
-): Promise<LogEntry[]> {
+/** Bytes of messages in one page of the log. The page ends with the entry that reaches it, so it has one entry at least. */
+const PAGE_BYTES_MAX = 4 << 20;
+
+export interface LogPage {
+  entries: LogEntry[];
+  /** Whether the page ended at a bound: there may be more. */
+  full: boolean;
+}
+
+/** The log's entries after `after`, oldest first: at most `limit`, and not many more bytes than PAGE_BYTES_MAX. */
+export async function readLog(tx: Tx, orgId: string, threadId: string, after: number, limit: number): Promise<LogPage> {
+  // octet_length reads a large text's size from its pointer, so what the page leaves out is never fetched.
   const rows = await tx.queryAll<LogRow>`
-    select l.seq, l.kind, l.data, l.created_at as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id
-    from thread_log l left join messages m using (org_id, thread_id, seq)
-    where l.org_id = ${orgId} and l.thread_id = ${threadId} and l.seq > ${after}
-    order by l.seq limit ${limit}`;
-  return rows.map(({ seq, kind, data, at, ...message }) => ({
+    select * from (
+      select l.seq, l.kind, l.data, l.created_at as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id,
+        sum(coalesce(octet_length(m.content), 0)) over (order by l.seq)::float8 as bytes
+      from (
+        select seq, kind, data, created_at from thread_log
+        where org_id = ${orgId} and thread_id = ${threadId} and seq > ${after} order by seq limit ${limit}
+      ) l left join messages m on m.org_id = ${orgId} and m.thread_id = ${threadId} and m.seq = l.seq
+    ) page
+    where bytes - coalesce(octet_length(content), 0) < ${PAGE_BYTES_MAX}::int
+    order by seq`;
+  const entries = rows.map(({ seq, kind, data, at, bytes: _, ...message }) => ({
     seq,
     event:
       kind === "message"
@@ -132,4 +146,5 @@ export async function readLog(
           }
         : ({ type: kind, thread_id: threadId, ...data } as LogEvent),
   }));
+  return { entries, full: rows.length === limit || (rows.at(-1)?.bytes ?? 0) >= PAGE_BYTES_MAX };
 }

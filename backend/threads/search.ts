@@ -1,9 +1,10 @@
-import { api } from "encore.dev/api";
+import { type APIError, api } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import log from "encore.dev/log";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { tenant } from "../db/tenant";
-import { embed, toVector } from "../lib/embeddings";
+import { embed, embeddingsConfigured, toVector } from "../lib/embeddings";
+import { invalid } from "../lib/errors";
 import type { Message } from "../lib/events";
 import { caller } from "../organizations/caller";
 
@@ -56,7 +57,10 @@ export const search = api(
     const vector = await vectorOf(q);
     const rows = await tenant(orgID, async (tx) => {
       // HNSW knows no organizations: it is read on until enough rows of this one are found (pgvector 0.8, iterative scan).
-      await tx.exec`select set_config('hnsw.iterative_scan', 'relaxed_order', true)`;
+      const query = await tx.queryRow<{ only_negations: boolean }>`
+        select set_config('hnsw.iterative_scan', 'relaxed_order', true), numnode(q) > 0 and querytree(q) = 'T' as only_negations
+        from websearch_to_tsquery('simple', ${q}) q`;
+      if (query?.only_negations) throw onlyNegations();
       return tx.queryAll<Row>`
         with words as (
           select id, rank from search_words(websearch_to_tsquery('simple', ${q}), ${thread_id ?? null}::text, ${CANDIDATES}::int)
@@ -85,6 +89,15 @@ export const search = api(
   },
 );
 
+/** No index finds what a message does not say: the search would read and rank every message of the organization. */
+function onlyNegations(): APIError {
+  return invalid(
+    "bad_query",
+    "q: it only leaves words out, or does so on one side of an OR.",
+    "Name a word to find as well.",
+  );
+}
+
 function toResult({ thread_title, score, words, meaning, created_at, ...message }: Row): SearchResult {
   const found_by: SearchResult["found_by"] = [];
   if (words) found_by.push("words");
@@ -93,6 +106,7 @@ function toResult({ thread_title, score, words, meaning, created_at, ...message 
 }
 
 async function vectorOf(q: string): Promise<string | null> {
+  if (!embeddingsConfigured()) return null;
   try {
     const [embedding] = await embed([q], { apiKey: embeddingsApiKey(), timeoutMs: EMBED_MS_MAX });
     return embedding ? toVector(embedding) : null;

@@ -4,7 +4,7 @@ import { APIError, api, ErrCode } from "encore.dev/api";
 import log from "encore.dev/log";
 import { tenant } from "../db/tenant";
 import { type Cursor, formatCursor, parseCursor, START } from "../lib/cursor";
-import { invalid, notFound } from "../lib/errors";
+import { invalid, notFound, problem } from "../lib/errors";
 import type { LogEntry } from "../lib/events";
 import { isId } from "../lib/ids";
 import { encodeEvent, encodeRetry, HEARTBEAT, SSE_HEADERS } from "../lib/sse";
@@ -13,6 +13,7 @@ import { caller } from "../organizations/caller";
 import { contextAfterError } from "./in-thread";
 import type { Channel } from "./live/channel";
 import { closeIfIdle, fill, openChannel } from "./live/channels";
+import { makeSeats } from "./live/stream-seats";
 import { readLog } from "./log";
 import { readThread } from "./thread-context";
 
@@ -25,11 +26,16 @@ const HEARTBEAT_MS = 15_000;
 /** A reader with this much unread is ended: it resumes from the log, and costs a cursor instead of memory. */
 const UNREAD_BYTES_MAX = 1 << 20;
 const REPLAY_PAGE = 200;
+/** Streams open in this process, for one organization and for all together. */
+const STREAMS_PER_ORG_MAX = 2_000;
+const STREAMS_MAX = 10_000;
 /** A reader of a long history that takes nothing for so long is ended. */
 const DRAIN_MS_MAX = 15_000;
 const DRAIN_LOOK_MS = 10;
 /** How long an ended reader has to take what was written for it; then the connection is cut, with what it holds in memory. */
 const LAST_WORDS_MS_MAX = 10_000;
+
+const seats = makeSeats({ perOrg: STREAMS_PER_ORG_MAX, total: STREAMS_MAX });
 
 /**
  * Streams a thread as server-sent events: the stored messages first, then `caught_up`, then everything as it happens: `message`,
@@ -46,8 +52,11 @@ export const streamThread = api.raw(
     const { orgID, keyID } = caller();
     const request = currentRequest();
     const id = request?.type === "api-call" ? String(request.pathParams?.id) : "";
+    let leave: (() => void) | null = null;
     try {
       const from = cursorOf(req);
+      leave = seats.take(orgID);
+      if (!leave) throw tooManyStreams();
       if (!isId("thread", id)) throw notFound("thread");
       const state = await tenant(orgID, (tx) => readThread(tx, orgID, id));
       if (!state) throw notFound("thread");
@@ -57,6 +66,8 @@ export const streamThread = api.raw(
       await follow(resp, { orgId: orgID, keyId: keyID, threadId: id, from });
     } catch (error) {
       await refuse(resp, orgID, id, error);
+    } finally {
+      leave?.();
     }
   },
 );
@@ -143,7 +154,7 @@ async function replay(
 ): Promise<void> {
   let at = from?.seq ?? 0;
   while (isOpen()) {
-    const entries = await tenant(orgId, (tx) => readLog(tx, orgId, threadId, at, REPLAY_PAGE));
+    const { entries, full } = await tenant(orgId, (tx) => readLog(tx, orgId, threadId, at, REPLAY_PAGE));
     for (const entry of entries) {
       if (from === null && entry.event.type !== "message") continue;
       for (const frame of replayed(entry, from)) if (isOpen()) resp.write(frame);
@@ -154,7 +165,7 @@ async function replay(
     }
     at = entries.at(-1)?.seq ?? at;
     if (!isOpen()) return;
-    if (entries.length === REPLAY_PAGE) continue;
+    if (full) continue;
     const channel = openChannel(orgId, threadId, at);
     channel.append(entries);
     if (channel.seq < at) await fill(orgId, threadId);
@@ -212,7 +223,21 @@ function badCursor(): APIError {
   );
 }
 
-const STATUS: Partial<Record<ErrCode, number>> = { [ErrCode.InvalidArgument]: 400, [ErrCode.NotFound]: 404 };
+function tooManyStreams(): APIError {
+  return problem(
+    ErrCode.ResourceExhausted,
+    "too_many_streams",
+    "Too many streams are open.",
+    "End streams that nobody reads, or try again in a few minutes: every stream ends by itself within five.",
+    { streams_per_organization_max: STREAMS_PER_ORG_MAX },
+  );
+}
+
+const STATUS: Partial<Record<ErrCode, number>> = {
+  [ErrCode.InvalidArgument]: 400,
+  [ErrCode.NotFound]: 404,
+  [ErrCode.ResourceExhausted]: 429,
+};
 
 /** A raw endpoint writes its own errors: in Encore's form, with the conversation's context; as an `error` event once the stream began. */
 async function refuse(resp: ServerResponse, orgId: string, threadId: string, error: unknown): Promise<void> {

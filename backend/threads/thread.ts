@@ -7,7 +7,7 @@ import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { closeErased } from "./live/channels";
 import type { ThreadContext } from "./thread-context";
 import { type Thread, threadView } from "./thread-view";
-import { cancelLiveTurns } from "./turns/cancel";
+import { type Cancelling, finishCancelling, requestCancelAll } from "./turns/cancel";
 
 interface ThreadResponse {
   thread: Thread;
@@ -35,17 +35,13 @@ interface UpdateThreadRequest {
   state?: "active" | "archived";
 }
 
-/** Changes a thread's title, or archives it and brings it back. */
+/** Changes a thread's title, or archives it, which stops its agents, and brings it back. */
 export const updateThread = api(
   { expose: true, auth: true, method: "PATCH", path: "/threads/:id" },
   async ({ id, title, state }: UpdateThreadRequest): Promise<ThreadResponse> => {
     const { orgID } = caller();
+    await changeThread(orgID, id, { title, state });
     return inThread(orgID, id, async (tx) => {
-      const changed = await tx.queryRow`
-        update threads
-        set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state), updated_at = now()
-        where org_id = ${orgID} and id = ${id} returning id`;
-      if (!changed) throw notFound("thread");
       const thread = await threadView(tx, orgID, id);
       if (!thread) throw notFound("thread");
       const { context } = await requireThread(tx, orgID, id);
@@ -53,6 +49,26 @@ export const updateThread = api(
     });
   },
 );
+
+/**
+ * Archiving and cancelling are one transaction under the thread's lock: what was said before is cancelled, and what comes after is
+ * refused, so no message of an archived thread is answered.
+ */
+async function changeThread(
+  orgId: string,
+  threadId: string,
+  { title, state }: Pick<UpdateThreadRequest, "title" | "state">,
+): Promise<void> {
+  const cancelling = await inThread(orgId, threadId, async (tx): Promise<Cancelling> => {
+    await requireLockedThread(tx, orgId, threadId);
+    await tx.exec`
+      update threads
+      set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state), updated_at = now()
+      where org_id = ${orgId} and id = ${threadId}`;
+    return state === "archived" ? requestCancelAll(tx, orgId, threadId) : { turns: [], entries: [] };
+  });
+  await finishCancelling(orgId, threadId, cancelling);
+}
 
 interface DeleteThreadRequest {
   id: string;
@@ -72,15 +88,12 @@ export const deleteThread = api(
   { expose: true, auth: true, method: "DELETE", path: "/threads/:id" },
   async ({ id, purge = false }: DeleteThreadRequest): Promise<DeleteThreadResponse> => {
     const { orgID } = purge ? adminCaller() : caller();
-    await cancelLiveTurns(orgID, id);
+    await changeThread(orgID, id, { state: "archived" }); // also before erasing: nothing new may begin meanwhile
     const response = await inThread(orgID, id, async (tx): Promise<DeleteThreadResponse> => {
       if (purge) {
         await eraseThread(tx, orgID, id);
         return { id, outcome: "purged", context: null };
       }
-      const archived = await tx.queryRow`
-        update threads set state = 'archived', updated_at = now() where org_id = ${orgID} and id = ${id} returning id`;
-      if (!archived) throw notFound("thread");
       const { context } = await requireThread(tx, orgID, id);
       return { id, outcome: "archived", context };
     });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { newKey, parseKey } from "../../organizations/key-format";
+import { hashKey, newKey, parseKey } from "../../organizations/key-format";
 import { adminQuery } from "../harness/database";
 import { newOrganization, ok, type Problem, request, type TestOrganization } from "../harness/organization";
 
@@ -49,6 +49,18 @@ describe("API keys", () => {
       [made.id],
     );
     expect((await me(made.api_key)).status).toBe(401);
+  });
+
+  it("are asked for once when unknown, then refused from memory for a moment (SEC-4)", async () => {
+    const made = await ok(org.call<Made>("POST", "/api-keys", { name: "found later" }));
+    const unknown = newKey(org.orgId);
+    expect((await me(unknown)).status).toBe(401);
+    await adminQuery(inject("graphyn").adminUrl, "update api_keys set hash = $2 where id = $1", [
+      made.id,
+      hashKey(unknown, "test-hash-key"),
+    ]);
+    expect((await me(unknown)).status).toBe(401);
+    await expect.poll(async () => (await me(unknown)).status, { timeout: 10_000, interval: 250 }).toBe(200);
   });
 
   it("can be revoked, and stop working within five seconds (SEC-4)", async () => {

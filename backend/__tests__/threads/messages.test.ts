@@ -185,4 +185,28 @@ describe("messages", () => {
       expect(answer.body.message).not.toContain(planted);
     }
   });
+
+  it("forgets a few keys older than a day with each new one, and only those (THR-3)", async () => {
+    const id = await newThread(org);
+    const { adminUrl } = inject("graphyn");
+    await adminQuery(
+      adminUrl,
+      `insert into idempotency_keys (org_id, caller, key, request_hash, created_at)
+       select $1, 'someone', 'old-' || n, ''::bytea, now() - interval '25 hours' from generate_series(1, 15) n
+       union all select $1, 'someone', 'young', ''::bytea, now() - interval '23 hours'`,
+      [org.orgId],
+    );
+    const left = () =>
+      adminQuery<{ key: string }>(
+        adminUrl,
+        "select key from idempotency_keys where org_id = $1 and caller = 'someone' order by key",
+        [org.orgId],
+      );
+    for (const expected of [6, 1]) {
+      const headers = { "idempotency-key": `new-${expected}` };
+      await ok(org.call("POST", `/threads/${id}/messages`, { content: "hello" }, headers));
+      expect(await left()).toHaveLength(expected);
+    }
+    expect(await left()).toEqual([{ key: "young" }]);
+  });
 });

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { adminQuery } from "../harness/database";
-import { newOrganization, newThread, ok, type TestOrganization } from "../harness/organization";
+import { newOrganization, newThread, ok, type Problem, type TestOrganization } from "../harness/organization";
 
 interface Found {
   semantic: boolean;
@@ -73,6 +73,14 @@ describe("search", () => {
     for (const q of ["'", "a & | ! b", "(((", '"unclosed', "\\", "%"]) {
       expect((await org.call("GET", `/search?q=${encodeURIComponent(q)}`)).status).toBe(200);
     }
+  });
+
+  it("refuses a query that only leaves words out: it would read every message (THR-1)", async () => {
+    for (const q of ["-tea", "-tea -water", "tea OR -water"]) {
+      const { status, body } = await org.call<Problem>("GET", `/search?q=${encodeURIComponent(q)}`);
+      expect([q, status, body.details?.reason]).toEqual([q, 400, "bad_query"]);
+    }
+    expect((await search("tea -march")).results[0]?.message.content).toContain("kettle");
   });
 
   it("asks the full-text index, with the role that row-level security does not keep from it (DAT-1)", async () => {

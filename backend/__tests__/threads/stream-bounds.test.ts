@@ -67,6 +67,17 @@ describe("a stream that must end", () => {
     expect(bytes).toBeLessThan(STORED * CHARS);
   }, 90_000);
 
+  it("gives a long history whole and in order, though no page of it is (SSE-1)", async () => {
+    const id = await newThread(org);
+    await store(id);
+    const stream = await openStream(org, id);
+    const received = await stream.until((all) => all.some(({ event }) => event.type === "caught_up"));
+    await stream.close();
+    const seqs = ofType(received, "message").map(({ message }) => message.seq);
+    expect(seqs).toEqual(Array.from({ length: STORED + 1 }, (_, index) => index + 2));
+    expect(ofType(received, "caught_up")[0]?.last_seq).toBe(STORED + 2);
+  });
+
   it("ends the streams of a thread that is erased (THR-1)", async () => {
     const id = await newThread(org);
     const stream = await openStream(org, id);

@@ -186,6 +186,37 @@ describe("turns", () => {
     expect(again.turn.state).toBe("cancelled");
   });
 
+  it.each([
+    ["PATCH", { state: "archived" }],
+    ["DELETE", undefined],
+  ] as const)("archiving by %s stops the thread's agents (THR-1, SSE-6)", async (method, body) => {
+    const talker = await newAgent(org, "Talker", "openai-proxy/dev-n200-r20");
+    const id = await newThread(org, [talker]);
+    const stream = await openStream(org, id);
+    await say(id, "talk");
+    await say(id, "and then again");
+    await stream.until((received) => ofType(received, "ai_chunk").length > 3);
+    const { context } = await ok(org.call<{ context: Context }>(method, `/threads/${id}`, body));
+    expect(context).toMatchObject({ thread: { state: "archived" }, running_turns: [] });
+    expect(ofType(await stream.until(turnsEnded(2)), "turn_cancelled")).toHaveLength(2);
+    await stream.close();
+  });
+
+  it("answers no message that came while the thread was archived (THR-1)", async () => {
+    for (let round = 0; round < 5; round++) {
+      const id = await newThread(org, [echo]);
+      const stream = await openStream(org, id);
+      await say(id, "first");
+      const posts = Array.from({ length: 6 }, () => org.call("POST", `/threads/${id}/messages`, { content: "more" }));
+      const { context } = await ok(org.call<{ context: Context }>("DELETE", `/threads/${id}`));
+      await Promise.all(posts);
+      await stream.close();
+      expect(context).toMatchObject({ thread: { state: "archived" }, running_turns: [] });
+      const after = await ok(org.call<{ context: Context }>("GET", `/threads/${id}`));
+      expect(after.context).toMatchObject({ running_turns: [], last_seq: context.last_seq });
+    }
+  });
+
   it("cancels a queued turn before it begins (SSE-6)", async () => {
     const talker = await newAgent(org, "Talker", "openai-proxy/dev-n40-r20");
     const id = await newThread(org, [talker]);

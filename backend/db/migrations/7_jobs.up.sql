@@ -3,7 +3,7 @@
 -- transaction rather than from its arguments.
 -- `delay` is for what nobody waits for: such work must not take the processor from an answer that is just beginning.
 create function enqueue_job(task text, payload jsonb, delay interval default '0 seconds') returns void
-  language plpgsql security definer set search_path = pg_catalog, public
+  language plpgsql security definer set search_path = pg_catalog, public, pg_temp
 as $$
 begin
   if current_org() is null then

@@ -21,7 +21,7 @@ grant select (org_id, thread_id, id, sender_type, search) on messages to graphyn
 
 -- The best matches among the messages of the transaction's organization, best first; of one thread when it is given.
 create function search_words(words tsquery, thread text, candidates int) returns table (id text, rank bigint)
-  language sql stable security definer set search_path = pg_catalog, public
+  language sql stable security definer set search_path = pg_catalog, public, pg_temp
 as $$
   select m.id, row_number() over (order by ts_rank_cd(m.search, words) desc, m.id desc) as rank
   from messages m

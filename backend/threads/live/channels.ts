@@ -66,12 +66,13 @@ export function stopSpeaking(orgId: string, threadId: string, turnId: string): v
   closeIfIdle(orgId, threadId);
 }
 
-/** Brings a channel to the end of its log. */
+/** Brings a channel to the end of its log, or a page nearer to it. */
 export async function fill(orgId: string, threadId: string): Promise<void> {
   const channel = channels.get(`${orgId}/${threadId}`)?.channel;
   if (!channel) return;
   try {
-    channel.append(await tenant(orgId, (tx) => readLog(tx, orgId, threadId, channel.seq, FILL_ENTRIES_MAX)));
+    const { entries } = await tenant(orgId, (tx) => readLog(tx, orgId, threadId, channel.seq, FILL_ENTRIES_MAX));
+    channel.append(entries);
   } catch (error) {
     log.warn("reading a thread's log for its readers failed; the next look tries again", {
       thread_id: threadId,

@@ -1,4 +1,4 @@
-import { type Tx, tenant } from "../../db/tenant";
+import type { Tx } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
 import { publish } from "../live/channels";
 import { appendLog } from "../log";
@@ -31,17 +31,24 @@ export async function requestCancel(tx: Tx, orgId: string, threadId: string, tur
   ]);
 }
 
-/** Cancels every queued and running turn of a thread and waits for those of this process to end. */
-export async function cancelLiveTurns(orgId: string, threadId: string): Promise<void> {
-  const { live, entries } = await tenant(orgId, async (tx) => {
-    await tx.exec`select 1 from threads where org_id = ${orgId} and id = ${threadId} for update`;
-    const live = await tx.queryAll<CancelTarget>`
-      select id, agent_id, state from turns
-      where org_id = ${orgId} and thread_id = ${threadId} and state in ('queued', 'running') order by id`;
-    const entries: LogEntry[] = [];
-    for (const turn of live) entries.push(...(await requestCancel(tx, orgId, threadId, turn)));
-    return { live, entries };
-  });
+export interface Cancelling {
+  turns: CancelTarget[];
+  /** To publish after the commit. */
+  entries: LogEntry[];
+}
+
+/** Cancels every queued and running turn of a thread, under its lock. `finishCancelling` does the rest, after the commit. */
+export async function requestCancelAll(tx: Tx, orgId: string, threadId: string): Promise<Cancelling> {
+  const turns = await tx.queryAll<CancelTarget>`
+    select id, agent_id, state from turns
+    where org_id = ${orgId} and thread_id = ${threadId} and state in ('queued', 'running') order by id`;
+  const entries: LogEntry[] = [];
+  for (const turn of turns) entries.push(...(await requestCancel(tx, orgId, threadId, turn)));
+  return { turns, entries };
+}
+
+/** Tells the thread's readers, and waits for the turns of this process to end; those of others do within two seconds. */
+export async function finishCancelling(orgId: string, threadId: string, { turns, entries }: Cancelling): Promise<void> {
   publish(orgId, threadId, entries);
-  await Promise.all(live.map(({ id }) => stopTurn(id, "cancelled")));
+  await Promise.all(turns.map(({ id }) => stopTurn(id, "cancelled")));
 }

@@ -19,7 +19,7 @@ import { unsupported } from "./unsupported.js";
 /** encore.dev compares this with its own version. */
 const VERSION = "v1.58.6";
 /** A transaction that nobody goes on with is ended by the server. */
-const IDLE_TRANSACTION_MS = 600_000;
+const IDLE_TRANSACTION_MS = 60_000;
 const EXIT_FAILED = 1;
 const EXIT_SECOND_SIGNAL = 130;
 
@@ -86,6 +86,7 @@ export class Runtime {
         application_name: "encore-node",
       },
       this.config.poolSize,
+      this.config.local,
     );
     const db = new SQLDatabase(url, pool, this.migrated);
     this.databases.set(name, db);

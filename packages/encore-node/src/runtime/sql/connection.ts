@@ -28,7 +28,11 @@ export class PgConnection {
   private readonly prepared = new Map<string, string>();
   private counter = 0;
 
-  constructor(config: pg.ClientConfig, onBroken: (c: PgConnection) => void) {
+  constructor(
+    config: pg.ClientConfig,
+    private readonly quoteRows: boolean,
+    onBroken: (c: PgConnection) => void,
+  ) {
     this.client = new pg.Client({ connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, ...config });
     const lost = (): void => {
       this.broken = true;
@@ -95,7 +99,7 @@ export class PgConnection {
       close: this.evict(),
       values: null,
     });
-    if (error) throw driverError(shortMessage(error));
+    if (error) throw driverError(shortMessage(error, this.quoteRows));
     this.prepared.set(sql, name);
     const known = await this.resolveShape(shape);
     rememberShape(sql, known);
@@ -155,8 +159,11 @@ export class PgConnection {
       shapes.delete(sql);
       this.prepared.delete(sql);
     }
-    if (!outcome.running) throw driverError(shortMessage(outcome.error));
-    return { rows: outcome.rows.map((r) => new Row(known.columns, r)), error: driverError(fullMessage(outcome.error)) };
+    if (!outcome.running) throw driverError(shortMessage(outcome.error, this.quoteRows));
+    return {
+      rows: outcome.rows.map((r) => new Row(known.columns, r)),
+      error: driverError(fullMessage(outcome.error, this.quoteRows)),
+    };
   }
 
   /** Statements without parameters or rows: COMMIT, ROLLBACK. */
@@ -164,7 +171,7 @@ export class PgConnection {
     try {
       await this.client.query(sql);
     } catch (e) {
-      throw driverError(shortMessage(e));
+      throw driverError(shortMessage(e, this.quoteRows));
     }
   }
 }

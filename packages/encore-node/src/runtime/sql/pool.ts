@@ -25,6 +25,8 @@ export class Pool {
   constructor(
     private readonly config: pg.ClientConfig,
     private readonly size: number,
+    /** Whether errors may quote rows: in the local environment. */
+    private readonly quoteRows: boolean,
   ) {}
 
   /** Opens every connection. */
@@ -34,7 +36,7 @@ export class Pool {
 
   private async open(): Promise<void> {
     this.opening++;
-    const connection = new PgConnection(this.config, (c) => this.lost(c));
+    const connection = new PgConnection(this.config, this.quoteRows, (c) => this.lost(c));
     try {
       await connection.client.connect();
     } catch (e) {
