@@ -48,7 +48,11 @@ export async function measurePaced(
 async function tokenArrivals(send: (onText: (text: string, at: number) => void) => Promise<unknown>) {
   const toMonotonic = Number(process.hrtime.bigint()) / 1e6 - performance.now();
   const ends: number[] = [];
-  for (let i = 1, end = 0; i <= TOKENS; i++) ends.push((end += String(i).length + (i === 1 ? 0 : 1)));
+  let end = 0;
+  for (let i = 1; i <= TOKENS; i++) {
+    end += String(i).length + (i === 1 ? 0 : 1); // the dev model's tokens are numbers with a space between
+    ends.push(end);
+  }
   const arrivals: number[] = [];
   let length = 0;
   await send((text, at) => {
