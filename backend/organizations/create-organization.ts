@@ -1,12 +1,11 @@
-import { timingSafeEqual } from "node:crypto";
 import { api, ErrCode, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import type { MaxLen, MinLen } from "encore.dev/validate";
 import { tenant } from "../db/tenant";
 import { problem } from "../lib/errors";
 import { newId } from "../lib/ids";
+import { sameSecret } from "../lib/same-secret";
 import { insertKey } from "./insert-key";
-import { hashKey } from "./key-format";
 
 const adminKey = secret("AdminKey");
 const apiKeyHashKey = secret("ApiKeyHashKey");
@@ -49,9 +48,3 @@ export const createOrganization = api(
     return { organization_id: orgId, user_id: userId, api_key: key.api_key };
   },
 );
-
-/** Compares in constant time, by hash, so that lengths do not tell either. An empty secret opens nothing. */
-function sameSecret(given: string, wanted: string): boolean {
-  if (wanted === "") return false;
-  return timingSafeEqual(hashKey(given, "compare"), hashKey(wanted, "compare"));
-}

@@ -1,6 +1,7 @@
 import { type Tx, tenant } from "../../db/tenant";
 import type { LogEntry, TokenUsage } from "../../lib/events";
 import { newId } from "../../lib/ids";
+import { holdThread } from "../hold-thread";
 import { appendLog, type Draft } from "../log";
 import { PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
@@ -45,9 +46,8 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
   const { orgId, threadId, turnId, seat } = turn;
   return tenant(orgId, async (tx) => {
     // The thread's lock first: every writer takes the locks in this order.
-    const thread =
-      await tx.queryRow`select 1 as here from threads where org_id = ${orgId} and id = ${threadId} for update`;
-    if (!thread) return NOTHING; // erased meanwhile
+    const isThere = await holdThread(tx, orgId, threadId);
+    if (!isThere) return NOTHING; // erased meanwhile
     const failed = outcome.kind === "failed" ? outcome : null;
     const action = ({ completed: "complete", failed: "fail", cancelled: "cancel" } as const)[outcome.kind];
     const ended = await tx.queryRow`
@@ -79,7 +79,7 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
 /** The agent's next queued turn, after one that ended before it had begun. */
 export async function handOver({ orgId, threadId, seat }: EndingTurn): Promise<TurnToRun[]> {
   return tenant(orgId, async (tx) => {
-    await tx.exec`select 1 from threads where org_id = ${orgId} and id = ${threadId} for update`;
+    await holdThread(tx, orgId, threadId);
     const next = await nextTurn(tx, { orgId, threadId, agentId: seat.agent_id, leased: false });
     return next ? [next] : [];
   });

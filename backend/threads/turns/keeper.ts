@@ -1,5 +1,6 @@
 import log from "encore.dev/log";
 import { dispatch, tenant } from "../../db/tenant";
+import { holdThread } from "../hold-thread";
 import { publish } from "../live/channels";
 import { endTurn, type Outcome, type TurnEnd } from "./end-turn";
 import { LEASE, LEASE_RENEW_MS, LEASE_SWEEP_MS, PROCESS_ID } from "./lease";
@@ -73,7 +74,7 @@ async function sweep(): Promise<void> {
  */
 async function takeOver({ org_id, id, thread_id, agent_id }: Found): Promise<void> {
   const end = await tenant(org_id, async (tx): Promise<TurnEnd | "failed" | "cancelled"> => {
-    await tx.exec`select 1 from threads where org_id = ${org_id} and id = ${thread_id} for update`;
+    await holdThread(tx, org_id, thread_id);
     const turn = await tx.queryRow<{ state: string; attempt: number; said: boolean; stop: boolean }>`
       select state, attempt, cancel_requested_at is not null as stop,
         exists (select from turn_deltas d where d.org_id = t.org_id and d.turn_id = t.id) as said

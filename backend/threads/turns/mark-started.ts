@@ -1,5 +1,6 @@
 import { tenant } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
+import { holdThread } from "../hold-thread";
 import { publish } from "../live/channels";
 import { appendLog } from "../log";
 import { LEASE, PROCESS_ID } from "./lease";
@@ -14,7 +15,7 @@ export async function markStarted(turn: TurnToRun): Promise<LogEntry | null> {
   const { orgId, threadId, turnId, seat, message, attempt } = turn;
   const entries = await tenant(orgId, async (tx) => {
     // The thread's lock first: every writer takes the locks in this order.
-    await tx.exec`select 1 from threads where org_id = ${orgId} and id = ${threadId} for update`;
+    await holdThread(tx, orgId, threadId);
     const mine = await tx.queryRow`
       update turns
       set state = 'running', started_at = now(), attempt = ${attempt}, lease_owner = ${PROCESS_ID},
