@@ -3,10 +3,11 @@ import { tenant } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
 import { readLog } from "../log";
 import { type Channel, createChannel, type Speaking } from "./channel";
+import { onHint, tell } from "./fanout/tell";
 
 /**
- * The threads that somebody reads or an agent speaks in, in this process. What another process wrote is found by a slow look at the
- * log; delivery between processes by hints comes on top of it and changes nothing here.
+ * The threads that somebody reads or an agent speaks in, in this process. What another process wrote is read from the log when a hint
+ * names the thread, and found by a slow look should the hint be lost.
  */
 const channels = new Map<string, { orgId: string; threadId: string; channel: Channel; speaking: Set<string> }>();
 
@@ -43,10 +44,12 @@ export function closeErased(orgId: string, threadId: string): void {
   channel?.close({ type: "error", thread_id: threadId, error: "This thread was erased.", reason: "thread_erased" });
 }
 
-/** Hands committed entries to the thread's readers. */
+/** Hands committed entries to the thread's readers, here and in other processes. */
 export function publish(orgId: string, threadId: string, entries: LogEntry[]): void {
+  if (entries.length === 0) return;
+  tell(orgId, threadId, "log");
   const channel = channels.get(`${orgId}/${threadId}`)?.channel;
-  if (!channel || entries.length === 0) return;
+  if (!channel) return;
   channel.append(entries);
   if (channel.hole) setTimeout(() => void fill(orgId, threadId), HOLE_MS);
 }
@@ -112,3 +115,8 @@ async function pollForEver(): Promise<void> {
   setTimeout(() => void pollForEver(), POLL_MS).unref();
 }
 setTimeout(() => void pollForEver(), POLL_MS).unref();
+
+onHint("log", (hints) => {
+  if (hints === "all") void poll();
+  else for (const { orgId, threadId } of hints) void fill(orgId, threadId);
+});
