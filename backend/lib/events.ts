@@ -65,6 +65,15 @@ export type LogEvent =
       error: string;
       reason: string;
       retryable: boolean;
+    }
+  | {
+      type: "reaction";
+      thread_id: string;
+      action: "added" | "removed";
+      message_id: string;
+      user_id: string;
+      name: string;
+      emoji: string;
     };
 
 /** What is said while it happens. `offset` is where `content` begins in the turn's text. */
