@@ -53,6 +53,22 @@ describe("a turn that cannot go on", () => {
     expect((await fetch(`${org.url}/health`)).status).toBe(200);
   });
 
+  it("is not given up while its message is being stored, however long that takes (SSE-6, THR-3)", async () => {
+    const id = await newThread(org, [await newAgent(org, "Patient")]);
+    // Longer than leases are looked after; Letta is asked meanwhile.
+    await adminQuery(
+      database.adminUrl,
+      `create function take_long() returns trigger language plpgsql as $$ begin perform pg_sleep(5); return new; end $$;
+       create trigger take_long before insert on messages for each row when (new.sender_type = 'user') execute function take_long()`,
+    );
+    try {
+      await say(id, "first");
+    } finally {
+      await adminQuery(database.adminUrl, "drop trigger take_long on messages");
+    }
+    await expect.poll(() => states(id), { timeout: FREED_MS_MAX, interval: 200 }).toEqual(["completed"]);
+  });
+
   it("is ended with its words kept when its end could not be stored; who waits behind it is answered (THR-3)", async () => {
     const id = await newThread(org, [await newAgent(org, "Endless")]);
     await refuse("completed");

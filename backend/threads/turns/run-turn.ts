@@ -36,7 +36,7 @@ const ANSWER_CHARS_MAX = 1_000_000;
 /** Why a turn is stopped from outside: what `AbortController.abort` is given. */
 export type StopReason = "cancelled" | "deadline" | "lost";
 
-const running = new Map<string, { controller: AbortController; ended: Promise<void> }>();
+const running = new Map<string, { controller: AbortController; ended: Promise<void>; isStored: boolean }>();
 
 /**
  * Begins turns in this process, at once and beside each other. They run on by themselves; none of them throws. `stored` says whether the
@@ -52,13 +52,17 @@ export function startTurns(turns: TurnToRun[], stored: Promise<boolean> = Promis
         log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }),
       )
       .finally(() => running.delete(turn.turnId));
-    running.set(turn.turnId, { controller, ended });
+    const begun = { controller, ended, isStored: false };
+    running.set(turn.turnId, begun);
+    void stored.then((isStored) => {
+      begun.isStored = isStored;
+    });
   }
 }
 
-/** The turns this process works on. */
+/** The turns this process works on and the database has: one whose message is being stored is nobody's yet, and not lost. */
 export function turnsHere(): string[] {
-  return [...running.keys()];
+  return [...running].filter(([, { isStored }]) => isStored).map(([id]) => id);
 }
 
 /** Stops a turn if it runs in this process; resolves when it has ended and its end is stored. False if it does not run here. */
