@@ -17,6 +17,10 @@ export interface Message {
   status: MessageStatus;
   /** The turn that wrote it, for an agent's message. */
   turn_id: string | null;
+  /** Ids of the people and agents of the thread that it addresses, by `mentions` or by @Name in its text. */
+  mentions: string[];
+  /** Why the system said it, for programs: `hop_limit`, `turn_limit`, `token_limit`. Null in every other message. */
+  reason: string | null;
   /** RFC 3339. */
   created_at: string;
 }
@@ -33,10 +37,12 @@ export type LogEvent =
   | {
       type: "participant";
       thread_id: string;
-      action: "joined" | "left";
+      action: "joined" | "left" | "role_changed";
       participant_id: string;
       kind: "user" | "agent";
       name: string;
+      /** What they are from now on; entries of before roles existed, and of leaving, have none. */
+      role?: "host" | "speaker" | "listener";
     }
   | {
       type: "turn_started";

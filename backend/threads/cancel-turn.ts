@@ -3,6 +3,7 @@ import { notFound } from "../lib/errors";
 import { caller } from "../organizations/caller";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { publish } from "./live/channels";
+import { requireMay } from "./roles";
 import type { ThreadContext } from "./thread-context";
 import { type CancelTarget, requestCancel } from "./turns/cancel";
 import { stopTurn } from "./turns/run-turn";
@@ -32,9 +33,10 @@ interface CancelTurnResponse {
 export const cancelTurn = api(
   { expose: true, auth: true, method: "POST", path: "/threads/:id/turns/:turnId/cancel" },
   async ({ id, turnId }: CancelTurnRequest): Promise<CancelTurnResponse> => {
-    const { orgID } = caller();
+    const who = caller();
+    const { orgID } = who;
     const entries = await inThread(orgID, id, async (tx) => {
-      await requireLockedThread(tx, orgID, id);
+      requireMay(await requireLockedThread(tx, orgID, id), who, "cancel");
       const turn = await tx.queryRow<CancelTarget>`
         select id, agent_id, state from turns where org_id = ${orgID} and thread_id = ${id} and id = ${turnId}`;
       if (!turn) throw notFound("turn");

@@ -37,7 +37,8 @@ export const createThread = api(
     const state = await tenant(orgID, async (tx) => {
       await tx.exec`
         insert into threads (org_id, id, title, type, created_by) values (${orgID}, ${id}, ${title ?? null}, ${type}, ${userID})`;
-      await joinThread(tx, orgID, id, { people: [userID, ...people], agents });
+      await joinThread(tx, orgID, id, { people: [userID], agents: [], role: "host" });
+      await joinThread(tx, orgID, id, { people, agents });
       return { thread: await threadView(tx, orgID, id), state: await readThread(tx, orgID, id) };
     });
     if (!state.thread || !state.state) throw new Error("the thread is not there after it was made");

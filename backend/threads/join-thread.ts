@@ -4,7 +4,8 @@ import { invalid, problem } from "../lib/errors";
 import type { LogEntry } from "../lib/events";
 import { newId } from "../lib/ids";
 import { requireLockedThread } from "./in-thread";
-import { appendLog, type Draft } from "./log";
+import { appendLog, type Draft, systemMessage } from "./log";
+import type { ParticipantRole } from "./roles";
 
 /** A thread is a conversation, not an audience: its participants travel in every answer's context. */
 export const PARTICIPANTS_MAX = 100;
@@ -12,6 +13,8 @@ export const PARTICIPANTS_MAX = 100;
 export interface Joining {
   people: string[];
   agents: string[];
+  /** What they become; speakers without it. */
+  role?: ParticipantRole | undefined;
 }
 
 interface Named {
@@ -30,31 +33,63 @@ export async function joinThread(tx: Tx, orgId: string, threadId: string, joinin
   const agents = await namedAgents(tx, orgId, threadId, unique(joining.agents));
   await refuseTooMany(tx, orgId, threadId, people.length + agents.length);
 
+  const { role = "speaker" } = joining;
+  if (role === "host" && agents.length > 0) throw hostIsAPerson();
   const rows = [
-    ...people.map(({ id, name }) => ({ id: newId("part"), kind: "user" as const, user_id: id, agent_id: null, name })),
-    ...agents.map(({ id, name }) => ({ id: newId("part"), kind: "agent" as const, user_id: null, agent_id: id, name })),
-  ];
+    ...people.map(({ id, name }) => ({ kind: "user" as const, user_id: id, agent_id: null, name })),
+    ...agents.map(({ id, name }) => ({ kind: "agent" as const, user_id: null, agent_id: id, name })),
+  ].map((row) => ({ id: newId("part"), role, ...row }));
   if (rows.length === 0) return [];
   await tx.exec`
-    insert into participants (org_id, thread_id, id, kind, user_id, agent_id, name)
-    select ${orgId}, ${threadId}, id, kind, user_id, agent_id, name
+    insert into participants (org_id, thread_id, id, kind, user_id, agent_id, name, role)
+    select ${orgId}, ${threadId}, id, kind, user_id, agent_id, name, role
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
-      as p(id text, kind text, user_id text, agent_id text, name text)`;
+      as p(id text, kind text, user_id text, agent_id text, name text, role text)`;
   return appendLog(
     tx,
     orgId,
     threadId,
-    rows.flatMap((row) => presence("joined", row)),
+    rows.flatMap((row) => joined(row)),
   );
 }
 
-/** What the log says of a participant who comes or goes. */
-export function presence(action: "joined" | "left", p: { id: string; kind: "user" | "agent"; name: string }): Draft[] {
-  const content = `${p.name} ${action} the conversation.`;
+interface Joined {
+  id: string;
+  kind: "user" | "agent";
+  name: string;
+  role: ParticipantRole;
+}
+
+/** What the log says of a participant who comes. */
+function joined({ id, kind, name, role }: Joined): Draft[] {
   return [
-    { type: "participant", action, participant_id: p.id, kind: p.kind, name: p.name },
-    { type: "message", message: { sender_type: "system", sender_id: "system", sender_name: "system", content } },
+    { type: "participant", action: "joined", participant_id: id, kind, name, role },
+    systemMessage(`${name} joined the conversation.`),
   ];
+}
+
+/** What the log says of a participant who goes. */
+export function left({ id, kind, name }: Omit<Joined, "role">): Draft[] {
+  return [
+    { type: "participant", action: "left", participant_id: id, kind, name },
+    systemMessage(`${name} left the conversation.`),
+  ];
+}
+
+/** What the log says of a participant who becomes something else. */
+export function roleChanged({ id, kind, name, role }: Joined): Draft[] {
+  return [
+    { type: "participant", action: "role_changed", participant_id: id, kind, name, role },
+    systemMessage(`${name} is a ${role} of the conversation now.`),
+  ];
+}
+
+export function hostIsAPerson() {
+  return invalid(
+    "host_is_a_person",
+    "role: an agent cannot be a thread's host.",
+    "Agents are speakers or listeners; name a person.",
+  );
 }
 
 async function namedPeople(tx: Tx, orgId: string, threadId: string, ids: string[]): Promise<Named[]> {

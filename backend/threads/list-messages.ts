@@ -45,11 +45,11 @@ export const listMessages = api(
       const rows =
         order === "asc"
           ? await tx.queryAll<MessageRow>`
-              select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, created_at
+              select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, created_at
               from messages where org_id = ${orgID} and thread_id = ${id} and seq > ${at?.seq ?? 0}
               order by seq limit ${limit + 1}`
           : await tx.queryAll<MessageRow>`
-              select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, created_at
+              select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, created_at
               from messages where org_id = ${orgID} and thread_id = ${id} and seq < ${at?.seq ?? Number.MAX_SAFE_INTEGER}
               order by seq desc limit ${limit + 1}`;
       const messages = rows

@@ -15,6 +15,16 @@ export interface MessageDraft {
   content: string;
   status?: MessageStatus;
   turn_id?: string | null;
+  mentions?: string[];
+  reason?: string | null;
+}
+
+/** Something the system says in the thread. `reason` is for programs, where there is one to tell. */
+export function systemMessage(content: string, reason: string | null = null): Draft {
+  return {
+    type: "message",
+    message: { sender_type: "system", sender_id: "system", sender_name: "system", content, reason },
+  };
 }
 
 /** A turn to be queued: one agent answering one message. */
@@ -22,6 +32,9 @@ export interface NewTurn {
   id: string;
   agent_id: string;
   agent_version_id: string;
+  /** Where another agent handed the word on: the exchange's first message, and how often the word has gone from agent to agent. */
+  exchange_seq?: number;
+  hop?: number;
 }
 
 /** A message is embedded once the answers to it have begun: the first word of an answer is waited for, the search is not. */
@@ -62,16 +75,18 @@ export async function appendLog(
       insert into thread_log (org_id, thread_id, seq, kind, data)
       select ${orgId}, ${threadId}, base + ord, kind, data from draft, head returning seq, created_at
     ), message as (
-      insert into messages (org_id, thread_id, seq, id, sender_type, sender_id, sender_name, content, status, turn_id)
+      insert into messages (org_id, thread_id, seq, id, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason)
       select ${orgId}, ${threadId}, base + ord, m.id, m.sender_type, m.sender_id, m.sender_name, m.content,
-        coalesce(m.status, 'complete'), m.turn_id
+        coalesce(m.status, 'complete'), m.turn_id, coalesce(m.mentions, '[]'), m.reason
       from draft, head, jsonb_to_record(message)
-        as m(id text, sender_type text, sender_id text, sender_name text, content text, status text, turn_id text)
+        as m(id text, sender_type text, sender_id text, sender_name text, content text, status text, turn_id text, mentions jsonb, reason text)
       where kind = 'message' returning id, sender_type
     ), turn as (
-      insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until)
-      select ${orgId}, t.id, ${threadId}, t.agent_id, t.agent_version_id, base + 1, ${PROCESS_ID}, now() + ${LEASE}::text::interval
-      from head, jsonb_to_recordset(${JSON.stringify(turns)}::text::jsonb) as t(id text, agent_id text, agent_version_id text)
+      insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until, exchange_seq, hop)
+      select ${orgId}, t.id, ${threadId}, t.agent_id, t.agent_version_id, base + 1, ${PROCESS_ID}, now() + ${LEASE}::text::interval,
+        t.exchange_seq, coalesce(t.hop, 0)
+      from head, jsonb_to_recordset(${JSON.stringify(turns)}::text::jsonb)
+        as t(id text, agent_id text, agent_version_id text, exchange_seq bigint, hop int)
     ), job as (
       select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message
       where sender_type <> 'system' and ${embeddingsConfigured()}::boolean
@@ -84,7 +99,8 @@ export async function appendLog(
     const draft = drafts[index];
     if (!row || !draft) throw new Error("the log gave back more entries than it was given");
     if (draft.type === "message" && row.message) {
-      const { id, sender_type, sender_id, sender_name, content, status = "complete", turn_id = null } = row.message;
+      const { id, sender_type, sender_id, sender_name, content } = row.message;
+      const { status = "complete", turn_id = null, mentions = [], reason = null } = row.message;
       const message: Message = {
         id,
         thread_id: threadId,
@@ -95,6 +111,8 @@ export async function appendLog(
         content,
         status,
         turn_id,
+        mentions,
+        reason,
         created_at: created_at.toISOString(),
       };
       return { seq, event: { type: "message", thread_id: threadId, message } };
@@ -127,7 +145,7 @@ export async function readLog(tx: Tx, orgId: string, threadId: string, after: nu
   const rows = await tx.queryAll<LogRow>`
     select * from (
       select l.seq, l.kind, l.data, l.created_at as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id,
-        sum(coalesce(octet_length(m.content), 0)) over (order by l.seq)::float8 as bytes
+        m.mentions, m.reason, sum(coalesce(octet_length(m.content), 0)) over (order by l.seq)::float8 as bytes
       from (
         select seq, kind, data, created_at from thread_log
         where org_id = ${orgId} and thread_id = ${threadId} and seq > ${after} order by seq limit ${limit}

@@ -1,11 +1,11 @@
 import { api } from "encore.dev/api";
 import type { MaxLen } from "encore.dev/validate";
-import { invalid, notFound } from "../lib/errors";
+import { invalid } from "../lib/errors";
 import { caller } from "../organizations/caller";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
-import { joinThread, presence } from "./join-thread";
+import { joinThread } from "./join-thread";
 import { publish } from "./live/channels";
-import { appendLog } from "./log";
+import { type ParticipantRole, requireMay, standingOf } from "./roles";
 import type { ParticipantView, ThreadContext } from "./thread-context";
 import { prepareConversations } from "./turns/conversation";
 
@@ -15,24 +15,31 @@ interface AddParticipantsRequest {
   people?: string[] & MaxLen<50>;
   /** Agents, by id. */
   agents?: string[] & MaxLen<50>;
+  /** What they become: `speaker` by default. `listener` hears and says nothing; `host` takes a host, and is for people. */
+  role?: "host" | "speaker" | "listener";
 }
 
-interface ParticipantsResponse {
+export interface ParticipantsResponse {
   participants: ParticipantView[];
   context: ThreadContext;
 }
 
-/** Adds people and agents to a thread. Who takes part already is left as they are. */
+/** Adds people and agents to a thread. Who takes part already is left as they are. Who takes no part can add themself, as a listener. */
 export const addParticipants = api(
   { expose: true, auth: true, method: "POST", path: "/threads/:id/participants" },
-  async ({ id, people = [], agents = [] }: AddParticipantsRequest): Promise<ParticipantsResponse> => {
-    const { orgID } = caller();
+  async ({ id, people = [], agents = [], role }: AddParticipantsRequest): Promise<ParticipantsResponse> => {
+    const who = caller();
+    const { orgID } = who;
     const { entries, state } = await inThread(orgID, id, async (tx) => {
-      await requireThread(tx, orgID, id);
+      const before = await requireLockedThread(tx, orgID, id);
       if (people.length + agents.length === 0) {
         throw invalid("nobody_named", "Nobody was named.", "Give people (user ids) or agents (agent ids).");
       }
-      const joined = await joinThread(tx, orgID, id, { people, agents });
+      const themself = agents.length === 0 && people.every((person) => person === who.userID);
+      const joins = themself && (role ?? "listener") === "listener" && standingOf(before, who.userID) === "outsider";
+      requireMay(before, who, joins ? "join" : "invite");
+      if (role === "host") requireMay(before, who, "change_roles");
+      const joined = await joinThread(tx, orgID, id, { people, agents, role: roleOf(role, joins, who.role) });
       return { entries: joined, state: await requireThread(tx, orgID, id) };
     });
     publish(orgID, id, entries);
@@ -41,37 +48,18 @@ export const addParticipants = api(
   },
 );
 
+/** Whoever comes uninvited listens; owners and admins of the organization speak wherever they come. */
+function roleOf(asked: ParticipantRole | undefined, joins: boolean, inOrganization: string): ParticipantRole {
+  if (asked !== undefined) return asked;
+  return joins && inOrganization !== "owner" && inOrganization !== "admin" ? "listener" : "speaker";
+}
+
 /** Who takes part in a thread now. */
 export const listParticipants = api(
   { expose: true, auth: true, method: "GET", path: "/threads/:id/participants" },
   async ({ id }: { id: string }): Promise<ParticipantsResponse> => {
     const { orgID } = caller();
     const { context } = await inThread(orgID, id, (tx) => requireThread(tx, orgID, id));
-    return { participants: context.participants, context };
-  },
-);
-
-interface RemoveParticipantRequest {
-  id: string;
-  participantId: string;
-}
-
-/** Removes a participant. What they said stays; an agent's running turn is finished, and it gets no further ones. */
-export const removeParticipant = api(
-  { expose: true, auth: true, method: "DELETE", path: "/threads/:id/participants/:participantId" },
-  async ({ id, participantId }: RemoveParticipantRequest): Promise<ParticipantsResponse> => {
-    const { orgID } = caller();
-    const { entries, context } = await inThread(orgID, id, async (tx) => {
-      await requireLockedThread(tx, orgID, id); // first, as everybody takes it: else erasing the thread and this wait for each other
-      const left = await tx.queryRow<{ id: string; kind: "user" | "agent"; name: string }>`
-        update participants set left_at = now()
-        where org_id = ${orgID} and thread_id = ${id} and id = ${participantId} and left_at is null
-        returning id, kind, name`;
-      if (!left) throw notFound("participant");
-      const said = await appendLog(tx, orgID, id, presence("left", left));
-      return { entries: said, context: (await requireThread(tx, orgID, id)).context };
-    });
-    publish(orgID, id, entries);
     return { participants: context.participants, context };
   },
 );

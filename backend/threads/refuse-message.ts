@@ -1,6 +1,7 @@
 import { ErrCode } from "encore.dev/api";
 import { invalid, problem } from "../lib/errors";
 import type { Caller } from "../organizations/authenticate";
+import { requireMay, requireStanding } from "./roles";
 import type { ParticipantView, ThreadState } from "./thread-context";
 
 /** Characters of one message. Checked here and not by its type, so that the refusal carries the conversation. */
@@ -45,7 +46,10 @@ export function refuseUnfit(content: string, mentions: string[] | undefined): vo
   }
 }
 
-/** The participant who says it: the caller, or whom the caller may speak for. */
+/**
+ * The participant who says it: the caller, or whom the caller may speak for. A person's role holds also where a program speaks for them;
+ * only an owner's or admin's own words need no role.
+ */
 export function requireSender(state: ThreadState, senderId: string, who: Caller): ParticipantView {
   if (senderId !== who.userID && who.role !== "owner" && who.role !== "admin") {
     throw problem(
@@ -56,11 +60,15 @@ export function requireSender(state: ThreadState, senderId: string, who: Caller)
     );
   }
   const sender = state.context.participants.find((p) => p.user_id === senderId);
-  if (sender) return sender;
+  if (sender) {
+    if (senderId === who.userID) requireMay(state, who, "speak");
+    else requireStanding(state, sender.role, "speak");
+    return sender;
+  }
   throw problem(
     ErrCode.PermissionDenied,
     "not_a_participant",
     "Whoever speaks in a thread takes part in it.",
-    'Join first: POST /threads/:id/participants {"people": ["<user id>"]}.',
+    'Have them added: POST /threads/:id/participants {"people": ["<user id>"]}.',
   );
 }

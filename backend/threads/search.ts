@@ -78,7 +78,7 @@ export const search = api(
             words.rank is not null as words, meaning.rank is not null as meaning
           from words full join meaning using (id)
         )
-        select m.id, m.thread_id, m.seq, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id, m.created_at,
+        select m.id, m.thread_id, m.seq, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id, m.mentions, m.reason, m.created_at,
           t.title as thread_title, f.score::float8 as score, f.words, f.meaning
         from fused f
           join messages m on m.org_id = ${orgID} and m.id = f.id

@@ -97,6 +97,8 @@ function messageFrom(
     content,
     status: "complete",
     turn_id: null,
+    mentions: [],
+    reason: null,
     created_at: "",
   };
 }

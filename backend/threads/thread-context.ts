@@ -1,6 +1,7 @@
 import type { Tx } from "../db/tenant";
 import { formatCursor } from "../lib/cursor";
 import type { TokenUsage } from "../lib/events";
+import type { ParticipantRole } from "./roles";
 
 export interface ParticipantView {
   id: string;
@@ -10,6 +11,8 @@ export interface ParticipantView {
   /** The agent's id, for an agent. */
   agent_id: string | null;
   name: string;
+  /** What they may do in the thread: roles.ts. An agent that is a listener hears and never answers. */
+  role: ParticipantRole;
   joined_at: string;
 }
 
@@ -69,7 +72,7 @@ const THREAD = `
     (select s.last_seq from threads s where s.org_id = t.org_id and s.id = t.id) as seen_seq,
     coalesce((
       select jsonb_agg(jsonb_build_object(
-        'id', p.id, 'kind', p.kind, 'user_id', p.user_id, 'agent_id', p.agent_id, 'name', p.name, 'joined_at', p.joined_at,
+        'id', p.id, 'kind', p.kind, 'user_id', p.user_id, 'agent_id', p.agent_id, 'name', p.name, 'role', p.role, 'joined_at', p.joined_at,
         'agent_version_id', v.id, 'letta_id', v.letta_id,
         'letta_conversation_id', c.letta_conversation_id, 'heard_seq', coalesce(c.heard_seq, 0),
         'unheard', exists (
@@ -107,8 +110,8 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
   const agents: AgentSeat[] = [];
   const participants: ParticipantView[] = [];
   for (const p of row.participants) {
-    const { id, kind, user_id, agent_id, name } = p;
-    participants.push({ id, kind, user_id, agent_id, name, joined_at: new Date(p.joined_at).toISOString() });
+    const { id, kind, user_id, agent_id, name, role } = p;
+    participants.push({ id, kind, user_id, agent_id, name, role, joined_at: new Date(p.joined_at).toISOString() });
     if (agent_id && p.agent_version_id && p.letta_id) {
       const { agent_version_id, letta_id, letta_conversation_id, heard_seq, unheard } = p;
       agents.push({ agent_id, name, agent_version_id, letta_id, letta_conversation_id, heard_seq, unheard });

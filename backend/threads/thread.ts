@@ -2,9 +2,11 @@ import { api } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
 import type { Tx } from "../db/tenant";
 import { notFound } from "../lib/errors";
+import type { Caller } from "../organizations/authenticate";
 import { adminCaller, caller } from "../organizations/caller";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { closeErased } from "./live/channels";
+import { requireMay } from "./roles";
 import type { ThreadContext } from "./thread-context";
 import { type Thread, threadView } from "./thread-view";
 import { type Cancelling, finishCancelling, requestCancelAll } from "./turns/cancel";
@@ -39,8 +41,9 @@ interface UpdateThreadRequest {
 export const updateThread = api(
   { expose: true, auth: true, method: "PATCH", path: "/threads/:id" },
   async ({ id, title, state }: UpdateThreadRequest): Promise<ThreadResponse> => {
-    const { orgID } = caller();
-    await changeThread(orgID, id, { title, state });
+    const who = caller();
+    const { orgID } = who;
+    await changeThread(who, id, { title, state });
     return inThread(orgID, id, async (tx) => {
       const thread = await threadView(tx, orgID, id);
       if (!thread) throw notFound("thread");
@@ -55,12 +58,15 @@ export const updateThread = api(
  * refused, so no message of an archived thread is answered.
  */
 async function changeThread(
-  orgId: string,
+  who: Caller,
   threadId: string,
   { title, state }: Pick<UpdateThreadRequest, "title" | "state">,
 ): Promise<void> {
+  const orgId = who.orgID;
   const cancelling = await inThread(orgId, threadId, async (tx): Promise<Cancelling> => {
-    await requireLockedThread(tx, orgId, threadId);
+    const locked = await requireLockedThread(tx, orgId, threadId);
+    if (title !== undefined || state === undefined) requireMay(locked, who, "change_settings");
+    if (state !== undefined) requireMay(locked, who, "archive");
     await tx.exec`
       update threads
       set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state), updated_at = now()
@@ -87,8 +93,9 @@ interface DeleteThreadResponse {
 export const deleteThread = api(
   { expose: true, auth: true, method: "DELETE", path: "/threads/:id" },
   async ({ id, purge = false }: DeleteThreadRequest): Promise<DeleteThreadResponse> => {
-    const { orgID } = purge ? adminCaller() : caller();
-    await changeThread(orgID, id, { state: "archived" }); // also before erasing: nothing new may begin meanwhile
+    const who = purge ? adminCaller() : caller();
+    const { orgID } = who;
+    await changeThread(who, id, { state: "archived" }); // also before erasing: nothing new may begin meanwhile
     const response = await inThread(orgID, id, async (tx): Promise<DeleteThreadResponse> => {
       if (purge) {
         await eraseThread(tx, orgID, id);

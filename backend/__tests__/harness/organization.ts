@@ -14,7 +14,14 @@ export interface Problem {
 
 export interface Context {
   thread: { id: string; title: string | null; type: string; state: string };
-  participants: { id: string; kind: string; user_id: string | null; agent_id: string | null; name: string }[];
+  participants: {
+    id: string;
+    kind: string;
+    user_id: string | null;
+    agent_id: string | null;
+    name: string;
+    role: string;
+  }[];
   running_turns: { id: string; agent_id: string; state: string }[];
   last_seq: number;
   cursor: string;

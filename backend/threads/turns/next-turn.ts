@@ -33,7 +33,7 @@ export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Nex
 
   const state = await readThread(tx, orgId, threadId);
   const row = await tx.queryRow<Omit<Message, "created_at" | "thread_id"> & { created_at: Date }>`
-    select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, created_at
+    select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, created_at
     from messages where org_id = ${orgId} and thread_id = ${threadId} and seq = ${taken.message_seq}`;
   const seat = await seatOfTurn(tx, orgId, taken.id);
   if (!state || !row || !seat) return null;

@@ -1,0 +1,106 @@
+import { api, ErrCode } from "encore.dev/api";
+import type { Tx } from "../db/tenant";
+import { invalid, notFound, problem } from "../lib/errors";
+import type { LogEntry } from "../lib/events";
+import type { Caller } from "../organizations/authenticate";
+import { caller } from "../organizations/caller";
+import { inThread, requireLockedThread, requireThread } from "./in-thread";
+import { hostIsAPerson, roleChanged } from "./join-thread";
+import { publish } from "./live/channels";
+import { appendLog } from "./log";
+import type { ParticipantsResponse } from "./participants";
+import { hostsOf, type ParticipantRole, ROLES, requireMay } from "./roles";
+import type { ParticipantView, ThreadState } from "./thread-context";
+import { requestCancel } from "./turns/cancel";
+
+interface ChangeRoleRequest {
+  id: string;
+  participantId: string;
+  role: "host" | "speaker" | "listener";
+  /** Who is host from now on, by participant id: needed where the last host becomes something else. */
+  new_host?: string;
+}
+
+/**
+ * Makes a participant a host, a speaker or a listener; for hosts. An agent that becomes a listener finishes what it is saying, and what it
+ * was still to answer is cancelled.
+ */
+export const changeRole = api(
+  { expose: true, auth: true, method: "PATCH", path: "/threads/:id/participants/:participantId" },
+  async ({ id, participantId, role, new_host }: ChangeRoleRequest): Promise<ParticipantsResponse> => {
+    const who = caller();
+    const { orgID } = who;
+    const { entries, context } = await inThread(orgID, id, async (tx) => {
+      const state = await requireLockedThread(tx, orgID, id);
+      requireMay(state, who, "change_roles");
+      const target = state.context.participants.find((p) => p.id === participantId);
+      if (!target) throw notFound("participant");
+      if (role === "host" && target.kind === "agent") throw hostIsAPerson();
+      const change = { orgId: orgID, threadId: id, state, who, target };
+      const promoted = role === "host" ? [] : await replaceHost(tx, { ...change, newHost: new_host });
+      const changed = target.role === role ? [] : await setRole(tx, change, target, role);
+      return { entries: [...promoted, ...changed], context: (await requireThread(tx, orgID, id)).context };
+    });
+    publish(orgID, id, entries);
+    return { participants: context.participants, context };
+  },
+);
+
+interface Change {
+  orgId: string;
+  threadId: string;
+  /** The thread, as it was locked. */
+  state: ThreadState;
+  who: Caller;
+  /** Who will be host no more. */
+  target: ParticipantView;
+}
+
+/**
+ * Keeps the thread from losing its last host: makes `newHost` one, or refuses. Does nothing where another host stays and none is named, or
+ * where `target` is no host. Returns the entries to publish after the commit.
+ */
+export async function replaceHost(
+  tx: Tx,
+  { newHost, ...change }: Change & { newHost: string | undefined },
+): Promise<LogEntry[]> {
+  const { state, who, target } = change;
+  if (newHost !== undefined) {
+    requireMay(state, who, "change_roles");
+    const next = state.context.participants.find((p) => p.id === newHost && p.id !== target.id);
+    if (!next) {
+      throw invalid(
+        "unknown_host",
+        "new_host: this is no other participant of the thread.",
+        "Give the participant id of a person who stays.",
+      );
+    }
+    if (next.kind === "agent") throw hostIsAPerson();
+    return next.role === "host" ? [] : setRole(tx, change, next, "host");
+  }
+  if (target.role !== "host" || hostsOf(state).length > 1) return [];
+  throw problem(
+    ErrCode.FailedPrecondition,
+    "last_host",
+    `${target.kind === "user" ? "This person" : "This participant"} is the thread's last host.`,
+    "Name who is host from now on, by participant id: new_host. Or archive the thread.",
+  );
+}
+
+async function setRole(
+  tx: Tx,
+  { orgId, threadId, state }: Change,
+  participant: ParticipantView,
+  role: ParticipantRole,
+): Promise<LogEntry[]> {
+  await tx.exec`
+    update participants set role = ${role}
+    where org_id = ${orgId} and thread_id = ${threadId} and id = ${participant.id} and left_at is null`;
+  const entries = await appendLog(tx, orgId, threadId, roleChanged({ ...participant, role }));
+  if (participant.agent_id === null || ROLES[role].answer) return entries;
+  const waiting = state.context.running_turns.filter(
+    (turn) => turn.agent_id === participant.agent_id && turn.state === "queued",
+  );
+  for (const turn of waiting) entries.push(...(await requestCancel(tx, orgId, threadId, turn)));
+  return entries;
+}
