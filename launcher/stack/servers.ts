@@ -48,7 +48,7 @@ export async function startServers({
   gateway,
 }: Options): Promise<Servers> {
   const needsPostgres = !own.databaseUrl || !own.letta; // the embedded Letta keeps its database in the embedded server
-  await installMissing({ postgres: needsPostgres, letta: !own.letta });
+  await installMissing({ postgres: needsPostgres, letta: !own.letta, redis: isForTests && !process.env.REDIS_SERVER });
 
   const ports = await choosePorts(place);
   const remember = (name: ServerName) => (process: { pid: number; startedAt: string }) => {

