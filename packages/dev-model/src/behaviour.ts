@@ -1,6 +1,6 @@
 /** What a model id asks for: `dev` and any of the segments below, joined by hyphens (`dev-n300-d100-r50`, `dev-cut-5-r20`). */
 import { invalidRequest } from "./errors";
-import { ANSWER_TOKENS_MAX, DELAY_MS_MAX, TOKENS_PER_SECOND_MAX } from "./limits";
+import { ANSWER_TOKENS_MAX, DELAY_MS_MAX, TOKENS_PER_SECOND_MAX, WINDOW_TOKENS_MAX } from "./limits";
 
 export type AnswerKind =
   | { kind: "talk" }
@@ -18,6 +18,10 @@ export interface Behaviour {
   answer: AnswerKind;
   /** The connection is destroyed after so many tokens. */
   cutAfterTokens: number | null;
+  /** After so many tokens nothing more comes, until the reader goes. */
+  holdAfterTokens: number | null;
+  /** A prompt estimated above so many tokens is refused as too long. */
+  windowTokens: number | null;
   firstTokenMs: number;
   /** Null: as fast as the reader takes them. */
   tokensPerSecond: number | null;
@@ -26,6 +30,8 @@ export interface Behaviour {
 export const INSTANT: Behaviour = {
   answer: { kind: "talk" },
   cutAfterTokens: null,
+  holdAfterTokens: null,
+  windowTokens: null,
   firstTokenMs: 0,
   tokensPerSecond: null,
 };
@@ -39,6 +45,8 @@ const NUMBER_MAX: Record<string, number> = {
   n: ANSWER_TOKENS_MAX,
   tokens: ANSWER_TOKENS_MAX,
   cut: ANSWER_TOKENS_MAX,
+  hold: ANSWER_TOKENS_MAX,
+  w: WINDOW_TOKENS_MAX,
   error: 599,
 };
 
@@ -50,7 +58,9 @@ export function behaviourOfModel(id: string): Behaviour | null {
   let behaviour = INSTANT;
   while (rest !== "") {
     const segment =
-      /^(?:(echo|tool|empty|filter|hang|garbage)|(slow|rate|long|cut|error)-(\d+)|([ndr])(\d+))(?:-|$)/.exec(rest);
+      /^(?:(echo|tool|empty|filter|hang|garbage)|(slow|rate|long|cut|hold|error)-(\d+)|([ndrw])(\d+))(?:-|$)/.exec(
+        rest,
+      );
     if (segment === null) return null;
     const word = segment[1] ?? segment[2] ?? segment[4] ?? "";
     const number = segment[3] ?? segment[5];
@@ -86,6 +96,10 @@ export function applyWord(behaviour: Behaviour, word: string, number: number | n
       return { ...behaviour, answer: { kind: "error", status: number ?? 500 } };
     case "cut":
       return { ...behaviour, cutAfterTokens: number };
+    case "hold":
+      return { ...behaviour, holdAfterTokens: number };
+    case "w":
+      return { ...behaviour, windowTokens: number };
     case "slow":
     case "d":
       return { ...behaviour, firstTokenMs: number ?? 0 };

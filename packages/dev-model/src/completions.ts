@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, answer, type Delta, type ToolCallDelta } from "./answer";
 import { behaviourOfModel } from "./behaviour";
-import { ModelError, requestedError } from "./errors";
+import { contextTooLong, ModelError, requestedError } from "./errors";
 import { HANG_MS_MAX, TOKENS_PER_WRITE_MAX } from "./limits";
 import type { Trace } from "./recorder";
 import { type ChatRequest, type JsonObject, readChatRequest } from "./request";
@@ -32,6 +32,10 @@ export async function complete(body: JsonObject, res: ServerResponse, trace: Tra
   const { behaviour } = made;
   await wait(behaviour.firstTokenMs, gone.signal);
   if (behaviour.answer.kind === "error") throw requestedError(behaviour.answer.status);
+  const promptTokens = promptTokensOf(request);
+  if (behaviour.windowTokens !== null && promptTokens > behaviour.windowTokens) {
+    throw contextTooLong(behaviour.windowTokens, promptTokens);
+  }
   if (behaviour.answer.kind === "hang") {
     await wait(HANG_MS_MAX, gone.signal);
     trace.ended(gone.signal.aborted);
@@ -68,7 +72,7 @@ async function sendStream(
     res.end(`${chunk({ role: "assistant", content: "Here comes " }, null)}${GARBAGE}data: [DONE]\n\n`);
     return;
   }
-  const cut = made.behaviour.cutAfterTokens;
+  const cut = made.behaviour.cutAfterTokens ?? made.behaviour.holdAfterTokens;
   const deltas = cut === null ? made.deltas : made.deltas.slice(0, cut);
   let opening = chunk({ role: "assistant", content: "", refusal: null }, null);
   for await (const batch of paced(deltas, made.behaviour.tokensPerSecond, gone)) {
@@ -79,6 +83,7 @@ async function sendStream(
   if (gone.aborted) return;
   if (cut !== null) {
     if (opening !== "") await write(res, opening, gone);
+    if (made.behaviour.cutAfterTokens === null) await wait(HANG_MS_MAX, gone);
     trace.ended(gone.aborted);
     res.destroy();
     return;
@@ -96,7 +101,8 @@ async function sendWhole(
   trace: Trace,
   gone: AbortSignal,
 ): Promise<void> {
-  const { tokensPerSecond, cutAfterTokens } = made.behaviour;
+  const { tokensPerSecond, cutAfterTokens, holdAfterTokens } = made.behaviour;
+  if (holdAfterTokens !== null) await wait(HANG_MS_MAX, gone);
   if (tokensPerSecond !== null) await wait((made.deltas.length * 1000) / tokensPerSecond, gone);
   if (gone.aborted) return;
   const content = made.deltas.map((delta) => ("content" in delta ? delta.content : "")).join("");
@@ -166,7 +172,7 @@ async function wait(ms: number, gone: AbortSignal): Promise<void> {
 }
 
 function usageOf(request: ChatRequest, made: Answer): object {
-  const prompt = request.messages.reduce((sum, message) => sum + estimateTokens(message.text) + 1, 0);
+  const prompt = promptTokensOf(request);
   return {
     prompt_tokens: prompt,
     completion_tokens: made.deltas.length,
@@ -174,6 +180,10 @@ function usageOf(request: ChatRequest, made: Answer): object {
     prompt_tokens_details: { cached_tokens: 0 },
     completion_tokens_details: { reasoning_tokens: 0 },
   };
+}
+
+function promptTokensOf(request: ChatRequest): number {
+  return request.messages.reduce((sum, message) => sum + estimateTokens(message.text) + 1, 0);
 }
 
 function joinCalls(deltas: readonly Delta[]): object[] {

@@ -19,6 +19,12 @@ export function invalidRequest(message: string, param: string | null = null): Mo
   return new ModelError(400, "invalid_request_error", message, null, param);
 }
 
+/** As OpenAI says it. */
+export function contextTooLong(windowTokens: number, promptTokens: number): ModelError {
+  const message = `This model's maximum context length is ${windowTokens} tokens. However, your messages resulted in ${promptTokens} tokens.`;
+  return new ModelError(400, "invalid_request_error", message, "context_length_exceeded", "messages");
+}
+
 const ERROR_TYPES: Record<number, [type: string, code: string]> = {
   400: ["invalid_request_error", "invalid_request"],
   401: ["authentication_error", "invalid_api_key"],

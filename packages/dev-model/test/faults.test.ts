@@ -27,6 +27,31 @@ describe("faults by model id", () => {
     await expect((await client.chat("dev-cut-3", [user("x")])).text()).rejects.toThrow();
   });
 
+  it("says exactly n tokens and holds, until its reader goes", async () => {
+    const controller = new AbortController();
+    const body = { model: "dev", messages: [user("holds\n!tokens 9\n!hold 4")], stream: true };
+    const response = await client.post("/v1/chat/completions", body, controller.signal);
+    let text = "";
+    const reading = async () => {
+      for await (const part of response.body ?? []) {
+        text += Buffer.from(part).toString();
+        if (text.includes('"content":" 4"')) controller.abort();
+      }
+    };
+    await expect(reading()).rejects.toThrow();
+    expect(text.match(/"content":"[^"]+"/g) ?? []).toHaveLength(4);
+    await expect
+      .poll(async () => ((await client.get("/debug/requests?contains=holds")) as { requests: object[] }).requests)
+      .toMatchObject([{ tokens_sent: 4, client_gone: true, finish_reason: null }]);
+  });
+
+  it("refuses a prompt beyond its window, in OpenAI's words", async () => {
+    const response = await client.chat("dev-w20", [user("x".repeat(200))]);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { code: "context_length_exceeded" } });
+    expect((await client.chat("dev-w20", [user("short")])).status).toBe(200);
+  });
+
   it("sends invalid JSON, in the stream and whole", async () => {
     const text = await (await client.chat("dev-garbage", [user("x")], { stream: true })).text();
     const events = text.split("\n\n").filter((event) => event.startsWith("data: {"));
