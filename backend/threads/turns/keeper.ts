@@ -2,6 +2,7 @@ import log from "encore.dev/log";
 import { dispatch, tenant } from "../../db/tenant";
 import { holdThread } from "../hold-thread";
 import { publish } from "../live/channels";
+import { onHint } from "../live/fanout/tell";
 import { endTurn, type Outcome, type TurnEnd } from "./end-turn";
 import { LEASE, LEASE_RENEW_MS, LEASE_SWEEP_MS, PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
@@ -60,12 +61,20 @@ async function sweep(): Promise<void> {
       order by state desc, lease_until limit ${SWEEP_TURNS_MAX}`,
   );
   const here = new Set(turnsHere());
-  for (const turn of found) {
+  // In an order of our own: several processes that look at once share the work instead of waiting for each other's locks.
+  for (const turn of shuffled(found)) {
     if (here.has(turn.id)) continue; // alive, its lease only late
     await takeOver(turn).catch((error) =>
       log.error("a turn could not be taken over; tried again shortly", { turn_id: turn.id, error: String(error) }),
     );
   }
+}
+
+function shuffled<T>(items: T[]): T[] {
+  return items
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
 }
 
 /**
@@ -133,6 +142,27 @@ async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "c
   return endTurn({ orgId, threadId, turnId, seat: { agent_id, name, agent_version_id } }, turn.text, outcome);
 }
 
+/**
+ * Another process says that turns are to be looked at: one of ours is to stop, or it has let go of some of its own. Hints that come while
+ * we look make us look once more.
+ */
+let looking: Promise<void> | null = null;
+let isLookWanted = false;
+function lookNow(): void {
+  isLookWanted = true;
+  looking ??= (async () => {
+    while (isLookWanted) {
+      isLookWanted = false;
+      await renew();
+      await sweep();
+    }
+  })()
+    .catch((error) => log.warn("looking at turns failed; tried again shortly", { error: String(error) }))
+    .finally(() => {
+      looking = null;
+    });
+}
+
 /** Runs `work` again and again, `ms` apart, whatever becomes of one run. */
 function every(ms: number, what: string, work: () => Promise<void>): void {
   const again = () =>
@@ -144,5 +174,6 @@ function every(ms: number, what: string, work: () => Promise<void>): void {
   again();
 }
 
+onHint("turns", lookNow);
 every(LEASE_RENEW_MS, "prolonging leases", renew);
 every(LEASE_SWEEP_MS, "looking for abandoned turns", sweep);

@@ -81,7 +81,7 @@ async function runTurn(
   stored: Promise<boolean>,
 ): Promise<void> {
   const deadline = setTimeout(() => controller.abort("deadline" satisfies StopReason), TURN_MS_MAX);
-  const text = beginText(turn.orgId, turn.turnId);
+  const text = beginText(turn);
   // Letta takes far longer to its first word than these commits: they go side by side, and no word is shown before the start is stored.
   const started = stored
     .then((isStored) => (isStored ? markStarted(turn) : null))
