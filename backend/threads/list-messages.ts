@@ -1,11 +1,11 @@
 import { api } from "encore.dev/api";
 import type { Max, MaxLen, Min } from "encore.dev/validate";
-import { parseCursor } from "../lib/cursor";
-import { invalid } from "../lib/errors";
+import { entryCursor } from "../lib/cursor";
 import type { Message } from "../lib/events";
 import { caller } from "../organizations/caller";
 import { inThread, requireThread } from "./in-thread";
 import type { ThreadContext } from "./thread-context";
+import { requireCursor } from "./thread-cursor";
 
 const PAGE_DEFAULT = 50;
 
@@ -34,14 +34,7 @@ export const listMessages = api(
     const { orgID } = caller();
     return inThread(orgID, id, async (tx) => {
       const { context } = await requireThread(tx, orgID, id);
-      const at = cursor === undefined ? null : parseCursor(cursor);
-      if (cursor !== undefined && at === null) {
-        throw invalid(
-          "bad_cursor",
-          "cursor: this is no cursor of a thread.",
-          "Send next_cursor of the page before, unchanged.",
-        );
-      }
+      const at = cursor === undefined ? null : requireCursor(id, cursor, context.last_seq);
       const rows =
         order === "asc"
           ? await tx.queryAll<MessageRow>`
@@ -56,7 +49,11 @@ export const listMessages = api(
         .slice(0, limit)
         .map((row) => ({ ...row, thread_id: id, created_at: row.created_at.toISOString() }));
       const last = messages.at(-1);
-      return { messages, next_cursor: rows.length > limit && last ? String(last.seq) : null, context };
+      return {
+        messages,
+        next_cursor: rows.length > limit && last ? entryCursor(id, last.seq) : null,
+        context,
+      };
     });
   },
 );

@@ -1,3 +1,4 @@
+import { entryCursor } from "../lib/cursor";
 import type { LogEntry, Message } from "../lib/events";
 import { newId } from "../lib/ids";
 import type { Caller } from "../organizations/authenticate";
@@ -68,7 +69,7 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
           ...state.context,
           running_turns: [...state.context.running_turns, ...queued],
           last_seq: message.seq,
-          cursor: String(message.seq),
+          cursor: entryCursor(threadId, message.seq),
         };
         return { success: true, message, turns: queued, context };
       },

@@ -2,8 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { currentRequest } from "encore.dev";
 import { type APIError, api, ErrCode } from "encore.dev/api";
 import { tenant } from "../db/tenant";
-import { type Cursor, parseCursor } from "../lib/cursor";
-import { invalid, notFound, problem } from "../lib/errors";
+import { notFound, problem } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { encodeRetry, SSE_HEADERS } from "../lib/sse";
 import { caller } from "../organizations/caller";
@@ -11,6 +10,7 @@ import { follow } from "./live/follow";
 import { makeSeats } from "./live/stream-seats";
 import { refuse } from "./stream-refusal";
 import { readThread } from "./thread-context";
+import { requireCursor } from "./thread-cursor";
 
 const RETRY_MS = 500;
 /** Streams open in this process, for one organization and for all together. */
@@ -36,13 +36,13 @@ export const streamThread = api.raw(
     const id = request?.type === "api-call" ? String(request.pathParams?.id) : "";
     let leave: (() => void) | null = null;
     try {
-      const from = cursorOf(req);
+      const text = cursorText(req);
       leave = seats.take(orgID);
       if (!leave) throw tooManyStreams();
       if (!isId("thread", id)) throw notFound("thread");
       const state = await tenant(orgID, (tx) => readThread(tx, orgID, id));
       if (!state) throw notFound("thread");
-      if (from && from.seq > state.context.last_seq) throw badCursor();
+      const from = text === null ? null : requireCursor(id, text, state.context.last_seq);
       resp.writeHead(200, SSE_HEADERS);
       resp.write(encodeRetry(RETRY_MS)); // Encore sends the head with the first bytes, so some must follow at once
       await follow(resp, { orgId: orgID, keyId: keyID, threadId: id, from });
@@ -54,23 +54,12 @@ export const streamThread = api.raw(
   },
 );
 
-function cursorOf(req: IncomingMessage): Cursor | null {
+/** What the client resumes from. A header that came back is newer than what the URL was made with; an empty one is EventSource's "none". */
+function cursorText(req: IncomingMessage): string | null {
   const header = req.headers["last-event-id"];
-  const text =
-    (Array.isArray(header) ? header[0] : header) ??
-    new URL(req.url ?? "/", "http://graphyn").searchParams.get("cursor");
-  if (text === null || text === "") return null;
-  const cursor = parseCursor(text);
-  if (!cursor) throw badCursor();
-  return cursor;
-}
-
-function badCursor(): APIError {
-  return invalid(
-    "bad_cursor",
-    "This cursor is none of this thread's.",
-    "Send the id of an event of this thread's stream, or nothing, to begin from the start.",
-  );
+  const given = Array.isArray(header) ? header[0] : header;
+  if (given) return given;
+  return new URL(req.url ?? "/", "http://graphyn").searchParams.get("cursor");
 }
 
 function tooManyStreams(): APIError {

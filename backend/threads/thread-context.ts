@@ -1,5 +1,5 @@
 import type { Tx } from "../db/tenant";
-import { formatCursor } from "../lib/cursor";
+import { entryCursor } from "../lib/cursor";
 import type { TokenUsage } from "../lib/events";
 import type { ParticipantRole } from "./roles";
 
@@ -125,7 +125,7 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
       participants,
       running_turns,
       last_seq,
-      cursor: formatCursor({ seq: last_seq, offsets: new Map() }),
+      cursor: entryCursor(threadId, last_seq),
       stream_url: `/threads/${threadId}/stream`,
       usage: { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens },
     },

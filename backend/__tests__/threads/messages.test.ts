@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
+import { entryCursor } from "../../lib/cursor";
 import { adminQuery } from "../harness/database";
 import {
   type Context,
@@ -53,7 +54,7 @@ describe("messages", () => {
     });
     expect(Number.isNaN(Date.parse(message.created_at))).toBe(false);
     expect(turns).toEqual([]);
-    expect(context).toMatchObject({ thread: { id }, last_seq: 3, cursor: "3" });
+    expect(context).toMatchObject({ thread: { id }, last_seq: 3, cursor: entryCursor(id, 3) });
   });
 
   it("keeps order without gaps when many speak at once (THR-3)", async () => {

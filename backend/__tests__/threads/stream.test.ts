@@ -120,7 +120,7 @@ describe("a thread's stream", () => {
 
   it("refuses cursors that are none of the thread's, with context, and never begins anew instead (THR-5)", async () => {
     const id = await newThread(org);
-    for (const cursor of ["rubbish", "-1", "1.2.3", "3.turn_x:1", "999999"]) {
+    for (const cursor of ["rubbish", "-1", "2", "1.2.3", "3.turn_x:1", "999999", "2~0000000", ""]) {
       const { status, body } = await org.call<Problem>("GET", `/threads/${id}/stream?cursor=${cursor}`);
       expect([cursor, status]).toEqual([cursor, 400]);
       expect(body.details).toMatchObject({ reason: "bad_cursor", context: { thread: { id } } });

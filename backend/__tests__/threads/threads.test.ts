@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { entryCursor } from "../../lib/cursor";
 import {
   type Context,
   newOrganization,
@@ -39,7 +40,7 @@ describe("threads", () => {
       thread: { id, title: "A test", type: "conversation", state: "active" },
       running_turns: [],
       last_seq: 2,
-      cursor: "2",
+      cursor: entryCursor(id, 2),
       stream_url: `/threads/${id}/stream`,
       usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 },
     });

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { entryCursor } from "../../lib/cursor";
 import { adminQuery, createDatabase, type TestDatabase } from "../harness/database";
 import { newAgent, newOrganization, newThread, ok, type TestOrganization } from "../harness/organization";
 import { freePort, type Server, startServer } from "../harness/server";
@@ -68,7 +69,7 @@ describe("a process that is killed in mid-turn", () => {
     expect(kept?.content.startsWith(seen)).toBe(true);
 
     // Nothing had been said in the other: it is begun again and answered.
-    const again = await openStream(org, silent, "1");
+    const again = await openStream(org, silent, entryCursor(silent, 1));
     const received = await again.until(turnsEnded(1), 60_000);
     await again.close();
     expect(ofType(received, "turn_completed")).toMatchObject([{ turn_id: second.turns[0]?.id }]);

@@ -2,82 +2,152 @@ import log from "encore.dev/log";
 import { tenant } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
 import { readLog } from "../log";
-import { type Channel, createChannel, type Speaking } from "./channel";
+import { PROCESS_ID } from "../turns/lease";
+import { type Channel, createChannel, type Speaker } from "./channel";
 import { onHint, tell } from "./fanout/tell";
+import { readSaid } from "./said-so-far";
 
 /**
- * The threads that somebody reads or an agent speaks in, in this process. What another process wrote is read from the log when a hint
- * names the thread, and found by a slow look should the hint be lost.
+ * The threads that somebody reads or an agent speaks in, in this process. What another process wrote is read when a hint names
+ * the thread, and found by a slow look should the hint be lost.
  */
-const channels = new Map<string, { orgId: string; threadId: string; channel: Channel; speaking: Set<string> }>();
+interface Open {
+  orgId: string;
+  threadId: string;
+  channel: Channel;
+  /** Readers, and turns of this process: with the last of them the channel goes. */
+  holds: number;
+  /** Turns of this process that hold it. */
+  turns: Set<string>;
+  /** The reading under way, and whether something was told since it began. */
+  refreshing: Promise<void> | null;
+  again: boolean;
+}
+const channels = new Map<string, Open>();
 
 /** How often a thread with readers is compared with its log. */
 const POLL_MS = 2_000;
 /** A writer that committed first may report second; a hole older than this is read from the log. */
 const HOLE_MS = 30;
 const FILL_ENTRIES_MAX = 500;
+/** Pages of the log that one look takes; the next one goes on. */
+const FILL_PAGES_MAX = 20;
+
+/** A channel, kept open until it is released. */
+export interface Hold {
+  channel: Channel;
+  release(): void;
+}
 
 /** The thread's channel, made at `seq` when there is none: everything up to there must be known to whoever asks. */
-export function openChannel(orgId: string, threadId: string, seq: number): Channel {
+export function holdChannel(orgId: string, threadId: string, seq: number): Hold {
+  const open = opened(orgId, threadId, seq);
+  open.holds++;
+  let held = true;
+  return {
+    channel: open.channel,
+    release() {
+      if (!held) return;
+      held = false;
+      letGo(open);
+    },
+  };
+}
+
+/** The thread's channel, if somebody reads it or an agent speaks in it here. */
+export function channelOf(orgId: string, threadId: string): Channel | null {
+  return channels.get(`${orgId}/${threadId}`)?.channel ?? null;
+}
+
+function opened(orgId: string, threadId: string, seq: number): Open {
   const key = `${orgId}/${threadId}`;
   const open = channels.get(key) ?? {
     orgId,
     threadId,
     channel: createChannel(threadId, seq),
-    speaking: new Set<string>(),
+    holds: 0,
+    turns: new Set<string>(),
+    refreshing: null,
+    again: false,
   };
   channels.set(key, open);
-  return open.channel;
+  return open;
 }
 
-/** Forgets the channel once nobody reads it and no agent speaks in it. */
-export function closeIfIdle(orgId: string, threadId: string): void {
-  const key = `${orgId}/${threadId}`;
-  const open = channels.get(key);
-  if (open && open.channel.readers === 0 && open.speaking.size === 0) channels.delete(key);
+function letGo(open: Open): void {
+  const key = `${open.orgId}/${open.threadId}`;
+  if (--open.holds === 0 && channels.get(key) === open) channels.delete(key);
 }
 
 /** Ends the readers of a thread that was erased. */
 export function closeErased(orgId: string, threadId: string): void {
-  const channel = channels.get(`${orgId}/${threadId}`)?.channel;
+  const channel = channelOf(orgId, threadId);
   channels.delete(`${orgId}/${threadId}`);
-  channel?.close({ type: "error", thread_id: threadId, error: "This thread was erased.", reason: "thread_erased" });
+  channel?.close();
 }
 
 /** Hands committed entries to the thread's readers, here and in other processes. */
 export function publish(orgId: string, threadId: string, entries: LogEntry[]): void {
   if (entries.length === 0) return;
   tell(orgId, threadId, "log");
-  const channel = channels.get(`${orgId}/${threadId}`)?.channel;
+  const channel = channelOf(orgId, threadId);
   if (!channel) return;
   channel.append(entries);
-  if (channel.hole) setTimeout(() => void fill(orgId, threadId), HOLE_MS);
+  if (channel.hole) setTimeout(() => void refresh(orgId, threadId), HOLE_MS);
 }
 
-/** Hands a running turn's words to the thread's readers. `seq` is of the turn's start. */
-export function speak(orgId: string, threadId: string, seq: number, turn: Speaking, text: string): void {
-  const channel = openChannel(orgId, threadId, seq);
-  channels.get(`${orgId}/${threadId}`)?.speaking.add(turn.turnId);
-  channel.speak(turn, text);
+/** A turn of this process has begun: its channel is kept open until `stopSpeaking`, so that it knows what becomes of the turn. */
+export function startSpeaking(orgId: string, threadId: string, turnId: string, startSeq: number): void {
+  const open = opened(orgId, threadId, startSeq);
+  if (!open.turns.has(turnId)) open.holds++;
+  open.turns.add(turnId);
 }
 
-/** The turn says no more; its message and its end follow as entries of the log. */
+/** Hands a running turn's words to the thread's readers. */
+export function speak(orgId: string, threadId: string, speaker: Speaker, text: string): void {
+  channelOf(orgId, threadId)?.speak(speaker, text);
+}
+
+/** The turn says no more here. What it said stays with the channel until the log has its message or its end. */
 export function stopSpeaking(orgId: string, threadId: string, turnId: string): void {
   const open = channels.get(`${orgId}/${threadId}`);
-  open?.speaking.delete(turnId);
-  open?.channel.endTurn(turnId);
-  closeIfIdle(orgId, threadId);
+  if (open?.turns.delete(turnId)) letGo(open);
 }
 
-/** Brings a channel to the end of its log, or a page nearer to it. */
-export async function fill(orgId: string, threadId: string): Promise<void> {
-  const channel = channels.get(`${orgId}/${threadId}`)?.channel;
-  if (!channel) return;
+/**
+ * Brings a channel to the end of its log, and to what the running turns of all processes have said as far as it is stored. Called when
+ * an entry is missing, when another process hints that the thread has changed, and by the slow look; calls that come during one are one
+ * more. Never throws.
+ */
+export async function refresh(orgId: string, threadId: string): Promise<void> {
+  const open = channels.get(`${orgId}/${threadId}`);
+  if (!open) return;
+  if (open.refreshing) open.again = true;
+  open.refreshing ??= (async () => {
+    do {
+      open.again = false;
+      await look(open);
+    } while (open.again);
+    open.refreshing = null;
+  })();
+  return open.refreshing;
+}
+
+async function look({ orgId, threadId, channel }: Open): Promise<void> {
   try {
-    const { entries } = await tenant(orgId, (tx) => readLog(tx, orgId, threadId, channel.seq, FILL_ENTRIES_MAX));
-    channel.append(entries);
+    await tenant(orgId, async (tx) => {
+      // The words first: whoever has begun to speak by now has its start in the log that is read after them.
+      const words = await readSaid(tx, orgId, threadId, channel.known());
+      for (let pages = 0, full = true; full; pages++) {
+        if (pages === FILL_PAGES_MAX) return;
+        const page = await readLog(tx, orgId, threadId, channel.seq, FILL_ENTRIES_MAX);
+        channel.append(page.entries);
+        full = page.full;
+      }
+      for (const piece of words) channel.catchUp(piece);
+    });
   } catch (error) {
-    log.warn("reading a thread's log for its readers failed; the next look tries again", {
+    log.warn("reading a thread for its readers failed; the next look tries again", {
       thread_id: threadId,
       error: String(error),
     });
@@ -95,14 +165,17 @@ async function poll(): Promise<void> {
       const ids = read.map(({ threadId }) => threadId);
       const rows = await tenant(
         orgId,
-        (tx) => tx.queryAll<{ id: string; last_seq: number }>`
-          select id, last_seq from threads where org_id = ${orgId} and id = any(${ids}::text[])`,
+        (tx) => tx.queryAll<{ id: string; last_seq: number; elsewhere: boolean }>`
+          select id, last_seq, exists (
+            select from turns r where r.org_id = t.org_id and r.thread_id = t.id and r.state = 'running'
+              and r.lease_owner is distinct from ${PROCESS_ID}) as elsewhere
+          from threads t where org_id = ${orgId} and id = any(${ids}::text[])`,
       );
-      const last = new Map(rows.map((row) => [row.id, row.last_seq]));
+      const known = new Map(rows.map((row) => [row.id, row]));
       for (const { threadId, channel } of read) {
-        const lastSeq = last.get(threadId);
-        if (lastSeq === undefined) closeErased(orgId, threadId);
-        else if (lastSeq > channel.seq) await fill(orgId, threadId);
+        const thread = known.get(threadId);
+        if (thread === undefined) closeErased(orgId, threadId);
+        else if (thread.last_seq > channel.seq || thread.elsewhere) await refresh(orgId, threadId);
       }
     } catch (error) {
       log.warn("looking for new entries failed; the next look tries again", { error: String(error) });
@@ -116,7 +189,14 @@ async function pollForEver(): Promise<void> {
 }
 setTimeout(() => void pollForEver(), POLL_MS).unref();
 
-onHint("log", (hints) => {
-  if (hints === "all") void poll();
-  else for (const { orgId, threadId } of hints) void fill(orgId, threadId);
-});
+for (const change of ["log", "text"] as const) {
+  onHint(change, (hints) => {
+    if (hints !== "all") for (const { orgId, threadId } of hints) void refreshIfRead(orgId, threadId);
+    else if (change === "log") void poll();
+  });
+}
+
+async function refreshIfRead(orgId: string, threadId: string): Promise<void> {
+  const channel = channelOf(orgId, threadId);
+  if (channel && channel.readers > 0) await refresh(orgId, threadId);
+}

@@ -1,6 +1,6 @@
 import log from "encore.dev/log";
 import type { LogEntry, Message } from "../../lib/events";
-import { publish, speak, stopSpeaking } from "../live/channels";
+import { publish, speak, startSpeaking, stopSpeaking } from "../live/channels";
 import { addText, beginText, endText, type Running, storeRest } from "../live/running-text";
 import type { AgentSeat } from "../thread-context";
 import { ASK_AHEAD, turnSource } from "./choose-source";
@@ -90,7 +90,10 @@ async function runTurn(
       log.warn("a turn could not be started", { turn_id: turn.turnId, error: String(error) });
       return null;
     });
-  void started.then((entry) => entry === null && controller.abort("lost" satisfies StopReason));
+  void started.then((entry) => {
+    if (entry === null) controller.abort("lost" satisfies StopReason);
+    else startSpeaking(turn.orgId, turn.threadId, turn.turnId, entry.seq);
+  });
   try {
     const outcome = await listen(turn, source, controller.signal, text, started);
     await endText(text);
@@ -100,7 +103,6 @@ async function runTurn(
       startTurns(await handOver(turn));
       return;
     }
-    stopSpeaking(turn.orgId, turn.threadId, turn.turnId);
     const end = await endSurely(turn, text, outcome);
     publish(turn.orgId, turn.threadId, end.entries);
     startTurns(end.next);
@@ -150,8 +152,7 @@ async function listen(
             const start = await started;
             if (start === null) return outcome;
             outcome.firstTokenMs ??= Math.round(performance.now() - begun);
-            const seat = { turnId, agentId: turn.seat.agent_id, text: "" };
-            speak(orgId, threadId, start.seq, seat, said);
+            speak(orgId, threadId, { turnId, agentId: turn.seat.agent_id, startSeq: start.seq }, said);
             addText(text, said);
             if (text.text.length > ANSWER_CHARS_MAX) {
               throw new SourceError("answer_too_long", "The agent's answer grew too long and was ended.", false);
