@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { shop, writeApp } from "../small-app.js";
@@ -52,6 +52,39 @@ describe("encore-node start, dev (ENC-1)", () => {
         ),
       ).toBe('200 {"text":"one","secret":"hi"}');
       expect(await get(port, "/inner")).toMatch(/^404 /);
+    },
+    SERVER_TIMEOUT_MS,
+  );
+
+  it(
+    "lets what the app begins on SIGTERM finish within the drain time (ENC-1)",
+    async () => {
+      const app = (ms: number) => `import { api } from "encore.dev/api";
+import { writeFileSync } from "node:fs";
+import { shop } from "~encore/clients";
+export const hello = api({ expose: true, method: "GET", path: "/hello" }, async (): Promise<{ text: string }> => ({ text: "hello" }));
+export const settle = api({ method: "POST", path: "/settle" }, async (): Promise<void> => {
+  await new Promise((resolve) => setTimeout(resolve, ${ms}));
+  writeFileSync(process.env.SETTLED ?? "", "settled");
+});
+process.once("SIGTERM", () => void shop.settle());
+`;
+      for (const [ms, settled] of [
+        [700, "settled"],
+        [60_000, ""],
+      ] as const) {
+        const root = writeApp(shop(app(ms)));
+        const file = path.join(root, "settled.txt");
+        writeFileSync(file, "");
+        const port = await freePort();
+        const server = encoreNode(["start", root, "--port", port], { SETTLED: file, ENCORE_NODE_DRAIN_MS: "2000" });
+        await until(
+          () => get(port),
+          () => true,
+        );
+        expect(await server.end("SIGTERM")).toBe(0);
+        expect(readFileSync(file, "utf8")).toBe(settled);
+      }
     },
     SERVER_TIMEOUT_MS,
   );

@@ -5,7 +5,7 @@ import { describeApp } from "./app-meta.js";
 import { type Config, databaseUrl, loadConfig, secretValue } from "./config.js";
 import { setDecimalConstructor } from "./decimal.js";
 import { type App, compileApp, endpointKey } from "./http/app.js";
-import { apiCall, type CallOpts } from "./http/call.js";
+import { apiCall, type CallOpts, callsEnded } from "./http/call.js";
 import type { Handler } from "./http/endpoint.js";
 import { Logger, makeLogger } from "./log.js";
 import type { Request } from "./request.js";
@@ -201,7 +201,7 @@ export class Runtime {
     const name = await signal;
     app.log.info({ signal: name, drain_ms: config.drainMs }, "shutting down");
     nextSignal().then(() => process.exit(EXIT_SECOND_SIGNAL));
-    await server.stop(config.drainMs);
+    await Promise.all([server.stop(config.drainMs), callsEnded(app, config.drainMs)]);
     await Promise.allSettled([...this.databases.values()].map((db) => db.pool.close()));
     app.log.info("stopped");
     app.log.flush();

@@ -15,6 +15,8 @@ export interface App {
   router: Router<Endpoint>;
   auth: Authenticator | null;
   cors: Cors;
+  /** Calls between services that are under way. */
+  calls: Set<Promise<unknown>>;
 }
 
 export function endpointKey(service: string, name: string): string {
@@ -39,5 +41,5 @@ export function compileApp(config: Config, log: pino.Logger): App {
       )
     : null;
   const cors = makeCors(meta, endpoints.values(), auth?.shape ?? null, config.local);
-  return { config, log, endpoints, router, auth, cors };
+  return { config, log, endpoints, router, auth, cors, calls: new Set() };
 }

@@ -45,11 +45,35 @@ export async function apiCall(
   try {
     const prepared = prepareCall(app, service, name, payload, source, opts);
     if (prepared.endpoint.raw) throw failure("internal", "internal error", "cannot make api calls to raw endpoints");
-    const result = await invoke(prepared);
+    const result = await underWay(app, invoke(prepared));
     return finish(app, prepared, result);
   } catch (e) {
     return callError(fromThrown(e));
   }
+}
+
+/** On Encore a call between services is a request like any other, and the end of the process waits for it as for any other. */
+async function underWay<T>(app: App, call: Promise<T>): Promise<T> {
+  app.calls.add(call);
+  try {
+    return await call;
+  } finally {
+    app.calls.delete(call);
+  }
+}
+
+/** Resolves when no call is under way any more, those included that are made meanwhile, or when the time is over. */
+export async function callsEnded(app: App, ms: number): Promise<void> {
+  let isLate = false;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      isLate = true;
+      resolve();
+    }, ms);
+  });
+  while (app.calls.size > 0 && !isLate) await Promise.race([Promise.allSettled([...app.calls]), late]);
+  clearTimeout(timer);
 }
 
 export interface PreparedCall {
