@@ -3,8 +3,10 @@ import type { MaxLen, MinLen } from "encore.dev/validate";
 import { tenant } from "../db/tenant";
 import { newId } from "../lib/ids";
 import { caller } from "../organizations/caller";
+import { requireLockedThread } from "./in-thread";
 import { joinThread } from "./join-thread";
 import { readThread, type ThreadContext } from "./thread-context";
+import { anySetting, changeSettings } from "./thread-settings";
 import { type Thread, threadView } from "./thread-view";
 import { prepareConversations } from "./turns/conversation";
 
@@ -16,6 +18,22 @@ interface CreateThreadRequest {
   agents?: string[] & MaxLen<50>;
   /** People who take part besides you, by user id. */
   people?: string[] & MaxLen<50>;
+  /**
+   * Which agents answer a message: `all` (default), only those `mentioned`, one after the other (`round_robin`), or one `coordinator`. In
+   * every policy an agent that addresses another with @Name hands it the word.
+   */
+  turn_policy?: "all" | "mentioned" | "round_robin" | "coordinator";
+  /** The agent that answers everything with the policy `coordinator`: one of the thread's agents. */
+  coordinator_id?: string & MaxLen<64>;
+  /** How far agents may go on among themselves after one message of a person; what is left out stays as it is. */
+  exchange_limits?: {
+    /** How often the word goes from agent to agent in a row: 0 to 64, 8 by default. */
+    hops?: number;
+    /** Answers, those to the person included: 0 to 256, 32 by default. */
+    turns?: number;
+    /** Tokens of prompts and answers together: 0 to 10 000 000, 200 000 by default. */
+    tokens?: number;
+  };
 }
 
 interface CreateThreadResponse {
@@ -31,6 +49,7 @@ export const createThread = api(
     type = "conversation",
     agents = [],
     people = [],
+    ...settings
   }: CreateThreadRequest): Promise<CreateThreadResponse> => {
     const { orgID, userID } = caller();
     const id = newId("thread");
@@ -39,6 +58,7 @@ export const createThread = api(
         insert into threads (org_id, id, title, type, created_by) values (${orgID}, ${id}, ${title ?? null}, ${type}, ${userID})`;
       await joinThread(tx, orgID, id, { people: [userID], agents: [], role: "host" });
       await joinThread(tx, orgID, id, { people, agents });
+      if (anySetting(settings)) await changeSettings(tx, orgID, await requireLockedThread(tx, orgID, id), settings);
       return { thread: await threadView(tx, orgID, id), state: await readThread(tx, orgID, id) };
     });
     if (!state.thread || !state.state) throw new Error("the thread is not there after it was made");

@@ -4,12 +4,16 @@ import { caller } from "../organizations/caller";
 import { sendMessage } from "./send-message";
 import type { ThreadContext } from "./thread-context";
 import type { QueuedTurn } from "./turns/queue-turns";
+import type { NoAnswer } from "./who-answers";
 
 interface PostMessageRequest {
   id: string;
   /** 1 to 100 000 characters. */
   content: string;
-  /** Agent ids, 50 at most: only these answer. Without it every agent of the thread does. */
+  /**
+   * Ids of agents and people whom it addresses, 50 at most, besides those that its text names by @Name. Who answers is the thread's
+   * turn_policy's matter; with `[]`, and nobody named in the text, no agent does.
+   */
   mentions?: string[];
   /** Who says it, for a program that speaks for its users: a person of the thread. Only with an owner's or admin's key. */
   sender_id?: string;
@@ -22,6 +26,8 @@ export interface PostMessageResponse {
   message: Message;
   /** One for each agent that will answer. */
   turns: QueuedTurn[];
+  /** Why no agent answers, and what to do about it; null when one does. */
+  no_answer: NoAnswer | null;
   context: ThreadContext;
 }
 

@@ -10,13 +10,13 @@ import { refuseArchived, refuseTooManyTurns, refuseUnfit, requireSender } from "
 import type { ParticipantView, ThreadContext } from "./thread-context";
 import { newTurns, type QueuedTurn, startable } from "./turns/queue-turns";
 import { startTurns } from "./turns/run-turn";
-import { whoAnswers } from "./who-answers";
+import { keepRotation, type NoAnswer, whoAnswers } from "./who-answers";
 
 /** What is said, however it came: by HTTP or by another way in. */
 export interface Saying {
   threadId: string;
   content: string;
-  /** Agent ids: only these answer. */
+  /** Ids of agents and people of the thread that it addresses, besides those its text names by @Name. */
   mentions?: string[] | undefined;
   /** In whose name; the caller's own without it. */
   senderId?: string | undefined;
@@ -29,6 +29,8 @@ export interface Said {
   message: Message;
   /** One for each agent that will answer. */
   turns: QueuedTurn[];
+  /** Why no agent answers, and what to do about it; null when one does. */
+  no_answer: NoAnswer | null;
   context: ThreadContext;
 }
 
@@ -55,14 +57,16 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
         refuseArchived(state);
         refuseUnfit(content, mentions);
         const sender = requireSender(state, senderId ?? who.userID, who);
-        const seats = whoAnswers(state, mentions);
+        const { seats, ...answering } = whoAnswers(state, { content, mentions, senderId: sender.user_id ?? "" });
         refuseTooManyTurns(state, seats.length);
         const turns = newTurns(seats);
         const message = messageFrom(sender, { threadId, seq: state.context.last_seq + 1, content });
+        message.mentions = answering.mentions;
         const starting = await startable(tx, { orgId: orgID, threadId, message, seats, turns, state });
         // Under the lock the message's place is certain, so Letta can begin its bookkeeping while PostgreSQL stores the message.
         startTurns(starting, stored);
         entries = await appendLog(tx, orgID, threadId, [{ type: "message", message }], turns);
+        await keepRotation(tx, orgID, state, answering.rotationAt);
         message.created_at = onlyMessage(entries).created_at;
         const queued = turns.map(({ id, agent_id }) => ({ id, agent_id, state: "queued" as const }));
         const context = {
@@ -71,7 +75,7 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
           last_seq: message.seq,
           cursor: entryCursor(threadId, message.seq),
         };
-        return { success: true, message, turns: queued, context };
+        return { success: true, message, turns: queued, no_answer: answering.noAnswer, context };
       },
     ),
   ).catch((error: unknown) => {

@@ -3,6 +3,16 @@ import { entryCursor } from "../lib/cursor";
 import type { TokenUsage } from "../lib/events";
 import type { ParticipantRole } from "./roles";
 
+/** Of one exchange: everything that follows one message of a person. */
+export interface ExchangeLimits {
+  /** How often the word goes from agent to agent in a row. */
+  hops: number;
+  /** Answers of agents, those to the person's message included. */
+  turns: number;
+  /** Tokens of prompts and answers together. */
+  tokens: number;
+}
+
 export interface ParticipantView {
   id: string;
   kind: "user" | "agent";
@@ -24,7 +34,18 @@ export interface RunningTurn {
 
 /** The conversation that every thread-scoped answer carries, errors included. */
 export interface ThreadContext {
-  thread: { id: string; title: string | null; type: string; state: "active" | "archived" };
+  thread: {
+    id: string;
+    title: string | null;
+    type: string;
+    state: "active" | "archived";
+    /** Which agents answer a message: turn-policy.ts. */
+    turn_policy: "all" | "mentioned" | "round_robin" | "coordinator";
+    /** The agent that answers everything, with the policy `coordinator`. */
+    coordinator_id: string | null;
+    /** How far agents may go on among themselves after one message of a person. */
+    exchange_limits: ExchangeLimits;
+  };
   participants: ParticipantView[];
   /** Turns that are queued or running, oldest first. */
   running_turns: RunningTurn[];
@@ -50,6 +71,8 @@ export interface AgentSeat {
 export interface ThreadState {
   context: ThreadContext;
   agents: AgentSeat[];
+  /** The participant to whom the rotation gave the word last, with the policy `round_robin`. */
+  rotationAt: string | null;
 }
 
 type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name"> & { letta_id: string | null };
@@ -62,6 +85,12 @@ interface ThreadRow {
   seen_seq: number;
   prompt_tokens: number;
   completion_tokens: number;
+  turn_policy: ThreadContext["thread"]["turn_policy"];
+  coordinator_id: string | null;
+  rotation_at: string | null;
+  exchange_hops_max: number;
+  exchange_turns_max: number;
+  exchange_tokens_max: number;
   participants: ParticipantRow[];
   running_turns: RunningTurn[];
 }
@@ -69,6 +98,7 @@ interface ThreadRow {
 /** $1 organization, $2 thread. `seen_seq` is last_seq as the statement's other reads see it. */
 const THREAD = `
   select t.title, t.type, t.state, t.last_seq, t.prompt_tokens, t.completion_tokens,
+    t.turn_policy, t.coordinator_id, t.rotation_at, t.exchange_hops_max, t.exchange_turns_max, t.exchange_tokens_max,
     (select s.last_seq from threads s where s.org_id = t.org_id and s.id = t.id) as seen_seq,
     coalesce((
       select jsonb_agg(jsonb_build_object(
@@ -118,10 +148,17 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
     }
   }
   const { title, type, state, last_seq, prompt_tokens, completion_tokens, running_turns } = row;
+  const { turn_policy, coordinator_id, rotation_at: rotationAt } = row;
+  const exchange_limits = {
+    hops: row.exchange_hops_max,
+    turns: row.exchange_turns_max,
+    tokens: row.exchange_tokens_max,
+  };
   return {
     agents,
+    rotationAt,
     context: {
-      thread: { id: threadId, title, type, state },
+      thread: { id: threadId, title, type, state, turn_policy, coordinator_id, exchange_limits },
       participants,
       running_turns,
       last_seq,

@@ -8,6 +8,7 @@ import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { closeErased } from "./live/channels";
 import { requireMay } from "./roles";
 import type { ThreadContext } from "./thread-context";
+import { anySetting, changeSettings } from "./thread-settings";
 import { type Thread, threadView } from "./thread-view";
 import { type Cancelling, finishCancelling, requestCancelAll } from "./turns/cancel";
 
@@ -35,15 +36,31 @@ interface UpdateThreadRequest {
   title?: string & MinLen<1> & MaxLen<500>;
   /** `active` brings an archived thread back. */
   state?: "active" | "archived";
+  /**
+   * Which agents answer a message: `all` (default), only those `mentioned`, one after the other (`round_robin`), or one `coordinator`. In
+   * every policy an agent that addresses another with @Name hands it the word.
+   */
+  turn_policy?: "all" | "mentioned" | "round_robin" | "coordinator";
+  /** The agent that answers everything with the policy `coordinator`: one of the thread's agents. */
+  coordinator_id?: string & MaxLen<64>;
+  /** How far agents may go on among themselves after one message of a person; what is left out stays as it is. */
+  exchange_limits?: {
+    /** How often the word goes from agent to agent in a row: 0 to 64, 8 by default. */
+    hops?: number;
+    /** Answers, those to the person included: 0 to 256, 32 by default. */
+    turns?: number;
+    /** Tokens of prompts and answers together: 0 to 10 000 000, 200 000 by default. */
+    tokens?: number;
+  };
 }
 
-/** Changes a thread's title, or archives it, which stops its agents, and brings it back. */
+/** Changes a thread's title and who answers in it, or archives it, which stops its agents, and brings it back. */
 export const updateThread = api(
   { expose: true, auth: true, method: "PATCH", path: "/threads/:id" },
-  async ({ id, title, state }: UpdateThreadRequest): Promise<ThreadResponse> => {
+  async ({ id, ...changes }: UpdateThreadRequest): Promise<ThreadResponse> => {
     const who = caller();
     const { orgID } = who;
-    await changeThread(who, id, { title, state });
+    await changeThread(who, id, changes);
     return inThread(orgID, id, async (tx) => {
       const thread = await threadView(tx, orgID, id);
       if (!thread) throw notFound("thread");
@@ -60,13 +77,14 @@ export const updateThread = api(
 async function changeThread(
   who: Caller,
   threadId: string,
-  { title, state }: Pick<UpdateThreadRequest, "title" | "state">,
+  { title, state, ...settings }: Omit<UpdateThreadRequest, "id">,
 ): Promise<void> {
   const orgId = who.orgID;
   const cancelling = await inThread(orgId, threadId, async (tx): Promise<Cancelling> => {
     const locked = await requireLockedThread(tx, orgId, threadId);
-    if (title !== undefined || state === undefined) requireMay(locked, who, "change_settings");
+    if (title !== undefined || anySetting(settings) || state === undefined) requireMay(locked, who, "change_settings");
     if (state !== undefined) requireMay(locked, who, "archive");
+    if (anySetting(settings)) await changeSettings(tx, orgId, locked, settings);
     await tx.exec`
       update threads
       set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state), updated_at = now()

@@ -13,7 +13,15 @@ export interface Problem {
 }
 
 export interface Context {
-  thread: { id: string; title: string | null; type: string; state: string };
+  thread: {
+    id: string;
+    title: string | null;
+    type: string;
+    state: string;
+    turn_policy: string;
+    coordinator_id: string | null;
+    exchange_limits: { hops: number; turns: number; tokens: number };
+  };
   participants: {
     id: string;
     kind: string;
