@@ -48,6 +48,8 @@ export type Noun =
   | "agent"
   | "agent version"
   | "turn"
+  | "message"
+  | "branch"
   | "participant"
   | "person"
   | "API key"

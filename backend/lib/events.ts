@@ -21,9 +21,25 @@ export interface Message {
   mentions: string[];
   /** Why the system said it, for programs: `hop_limit`, `turn_limit`, `token_limit`. Null in every other message. */
   reason: string | null;
-  /** RFC 3339. */
+  /** The branch it was said in; 1 until the thread has another. The last words of a stopped turn belong to the branch it was asked in. */
+  branch: number;
+  /** The message it is a copy of, in a thread that was forked, split or merged. */
+  origin: MessageOrigin | null;
+  /** RFC 3339. When it was said: of a copy, when its origin was. */
   created_at: string;
 }
+
+export interface MessageOrigin {
+  thread_id: string;
+  message_id: string;
+  seq: number;
+}
+
+/** Places of a log, both ends included; `null`: without an end. */
+export type Span = [from: number, to: number | null];
+
+/** Why the conversation goes on elsewhere. */
+export type BranchAction = "rewind" | "edit" | "regenerate" | "split" | "restore";
 
 export interface TokenUsage {
   prompt_tokens: number;
@@ -63,6 +79,30 @@ export type LogEvent =
       usage: TokenUsage | null;
     }
   | { type: "turn_cancelled"; thread_id: string; turn_id: string; agent_id: string; message_id: string | null }
+  /**
+   * The conversation consists of the messages in `spans` from here on, and of what follows. What left it can be read with its branch, and
+   * brought back.
+   */
+  | {
+      type: "branch_switched";
+      thread_id: string;
+      action: BranchAction;
+      branch: number;
+      left_branch: number;
+      spans: Span[];
+      /** The person who did it. */
+      switched_by: string;
+    }
+  /** The thread and another one share messages from here on: `related_seq` is the last entry of the other that counts. */
+  | {
+      type: "thread_linked";
+      thread_id: string;
+      relation: "forked_from" | "split_from" | "split_to" | "merged_from" | "merged_to";
+      related_thread_id: string;
+      related_seq: number;
+      /** The person who did it. */
+      linked_by: string;
+    }
   | {
       type: "agent_error";
       thread_id: string;

@@ -82,7 +82,7 @@ async function ownerOfTurn(orgId: string, agentId: string | null, conversationId
       select t.lease_owner
       from agent_conversations c
         join agent_versions v on (v.org_id, v.id) = (c.org_id, c.agent_version_id)
-        join turns t on (t.org_id, t.thread_id, t.agent_version_id) = (c.org_id, c.thread_id, c.agent_version_id)
+        join turns t on (t.org_id, t.thread_id, t.agent_version_id, t.branch) = (c.org_id, c.thread_id, c.agent_version_id, c.branch)
       where c.org_id = ${orgId} and c.letta_conversation_id = ${conversationId} and v.letta_id = ${agentId}
         and t.state in ('queued', 'running') and t.lease_until > now() and t.lease_owner is not null
       order by t.id limit 1`,

@@ -3,6 +3,7 @@ import type { Max, MaxLen, Min } from "encore.dev/validate";
 import { entryCursor } from "../lib/cursor";
 import type { Message } from "../lib/events";
 import { caller } from "../organizations/caller";
+import { requireBranch } from "./branches/require-branch";
 import { inThread, requireThread } from "./in-thread";
 import type { ThreadContext } from "./thread-context";
 import { requireCursor } from "./thread-cursor";
@@ -16,6 +17,10 @@ interface ListMessagesRequest {
   cursor?: string & MaxLen<2000>;
   /** `asc` (default) reads on from the cursor; `desc` reads back from it, newest first. */
   order?: "asc" | "desc";
+  /** Another branch than the one the conversation is on. */
+  branch?: number & Min<1>;
+  /** `rewound` also shows what is no longer part of the conversation: every message of every branch, in the order of the log. */
+  include?: "rewound";
 }
 
 type MessageRow = Omit<Message, "created_at" | "thread_id"> & { created_at: Date };
@@ -30,21 +35,37 @@ interface ListMessagesResponse {
 /** A thread's messages, by the cursor that its stream uses too. */
 export const listMessages = api(
   { expose: true, auth: true, method: "GET", path: "/threads/:id/messages" },
-  async ({ id, limit = PAGE_DEFAULT, cursor, order = "asc" }: ListMessagesRequest): Promise<ListMessagesResponse> => {
+  async ({
+    id,
+    limit = PAGE_DEFAULT,
+    cursor,
+    order = "asc",
+    branch,
+    include,
+  }: ListMessagesRequest): Promise<ListMessagesResponse> => {
     const { orgID } = caller();
     return inThread(orgID, id, async (tx) => {
       const { context } = await requireThread(tx, orgID, id);
       const at = cursor === undefined ? null : requireCursor(id, cursor, context.last_seq);
+      if (branch !== undefined) await requireBranch(tx, orgID, id, branch);
+      // No branch has the number 0, so it has the whole log.
+      const of = include === "rewound" ? 0 : (branch ?? context.thread.branch);
       const rows =
         order === "asc"
           ? await tx.queryAll<MessageRow>`
-              select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, created_at
-              from messages where org_id = ${orgID} and thread_id = ${id} and seq > ${at?.seq ?? 0}
-              order by seq limit ${limit + 1}`
+              select m.* from branch_spans(${orgID}, ${id}, ${of}::int) s cross join lateral (
+                select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, branch, origin, created_at
+                from messages where org_id = ${orgID} and thread_id = ${id}
+                  and seq >= greatest(s.lo, ${at?.seq ?? 0}::bigint + 1) and seq <= s.hi
+                order by seq limit ${limit + 1}
+              ) m order by m.seq limit ${limit + 1}`
           : await tx.queryAll<MessageRow>`
-              select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, created_at
-              from messages where org_id = ${orgID} and thread_id = ${id} and seq < ${at?.seq ?? Number.MAX_SAFE_INTEGER}
-              order by seq desc limit ${limit + 1}`;
+              select m.* from branch_spans(${orgID}, ${id}, ${of}::int) s cross join lateral (
+                select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, branch, origin, created_at
+                from messages where org_id = ${orgID} and thread_id = ${id}
+                  and seq >= s.lo and seq <= least(s.hi, ${at?.seq ?? Number.MAX_SAFE_INTEGER}::bigint - 1)
+                order by seq desc limit ${limit + 1}
+              ) m order by m.seq desc limit ${limit + 1}`;
       const messages = rows
         .slice(0, limit)
         .map((row) => ({ ...row, thread_id: id, created_at: row.created_at.toISOString() }));

@@ -17,6 +17,8 @@ export interface MessageDraft {
   turn_id?: string | null;
   mentions?: string[];
   reason?: string | null;
+  /** The thread's own without it. */
+  branch?: number;
 }
 
 /** Something the system says in the thread. `reason` is for programs, where there is one to tell. */
@@ -65,42 +67,44 @@ export async function appendLog(
     }
     return { ord: index + 1, kind: draft.type, data: {}, message: { id: newId("msg"), ...draft.message } };
   });
-  const appended = await tx.queryAll<{ seq: number; created_at: Date }>`
+  const appended = await tx.queryAll<{ seq: number; created_at: Date; branch: number }>`
     with draft as materialized (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as d(ord int, kind text, data jsonb, message jsonb)
     ), head as (
       update threads set last_seq = last_seq + ${rows.length}::int, updated_at = now()
-      where org_id = ${orgId} and id = ${threadId} returning last_seq - ${rows.length}::int as base
+      where org_id = ${orgId} and id = ${threadId} returning last_seq - ${rows.length}::int as base, branch
     ), entry as (
       insert into thread_log (org_id, thread_id, seq, kind, data)
       select ${orgId}, ${threadId}, base + ord, kind, data from draft, head returning seq, created_at
     ), message as (
-      insert into messages (org_id, thread_id, seq, id, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason)
+      insert into messages (org_id, thread_id, seq, id, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, branch)
       select ${orgId}, ${threadId}, base + ord, m.id, m.sender_type, m.sender_id, m.sender_name, m.content,
-        coalesce(m.status, 'complete'), m.turn_id, coalesce(m.mentions, '[]'), m.reason
+        coalesce(m.status, 'complete'), m.turn_id, coalesce(m.mentions, '[]'), m.reason,
+        coalesce(m.branch, head.branch)
       from draft, head, jsonb_to_record(message)
-        as m(id text, sender_type text, sender_id text, sender_name text, content text, status text, turn_id text, mentions jsonb, reason text)
+        as m(id text, sender_type text, sender_id text, sender_name text, content text, status text, turn_id text, mentions jsonb, reason text,
+          branch int)
       where kind = 'message' returning id, sender_type
     ), turn as (
-      insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until, exchange_seq, hop)
+      insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until, exchange_seq, hop, branch)
       select ${orgId}, t.id, ${threadId}, t.agent_id, t.agent_version_id, base + 1, ${PROCESS_ID}, now() + ${LEASE}::text::interval,
-        t.exchange_seq, coalesce(t.hop, 0)
+        t.exchange_seq, coalesce(t.hop, 0), head.branch
       from head, jsonb_to_recordset(${JSON.stringify(turns)}::text::jsonb)
         as t(id text, agent_id text, agent_version_id text, exchange_seq bigint, hop int)
     ), job as (
       select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message
       where sender_type <> 'system' and ${embeddingsConfigured()}::boolean
     )
-    select seq, created_at, (select count(*) from job) as jobs from entry order by seq`;
+    select seq, created_at, head.branch, (select count(*) from job) as jobs from entry, head order by seq`;
   if (appended.length === 0) throw notFound("thread");
 
-  return appended.map(({ seq, created_at }, index) => {
+  return appended.map(({ seq, created_at, branch: current }, index) => {
     const row = rows[index];
     const draft = drafts[index];
     if (!row || !draft) throw new Error("the log gave back more entries than it was given");
     if (draft.type === "message" && row.message) {
       const { id, sender_type, sender_id, sender_name, content } = row.message;
-      const { status = "complete", turn_id = null, mentions = [], reason = null } = row.message;
+      const { status = "complete", turn_id = null, mentions = [], reason = null, branch = current } = row.message;
       const message: Message = {
         id,
         thread_id: threadId,
@@ -113,6 +117,8 @@ export async function appendLog(
         turn_id,
         mentions,
         reason,
+        branch,
+        origin: null,
         created_at: created_at.toISOString(),
       };
       return { seq, event: { type: "message", thread_id: threadId, message } };
@@ -144,8 +150,9 @@ export async function readLog(tx: Tx, orgId: string, threadId: string, after: nu
   // octet_length reads a large text's size from its pointer, so what the page leaves out is never fetched.
   const rows = await tx.queryAll<LogRow>`
     select * from (
-      select l.seq, l.kind, l.data, l.created_at as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id,
-        m.mentions, m.reason, sum(coalesce(octet_length(m.content), 0)) over (order by l.seq)::float8 as bytes
+      select l.seq, l.kind, l.data, coalesce(m.created_at, l.created_at) as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id,
+        m.mentions, m.reason, m.branch, m.origin,
+        sum(coalesce(octet_length(m.content), 0)) over (order by l.seq)::float8 as bytes
       from (
         select seq, kind, data, created_at from thread_log
         where org_id = ${orgId} and thread_id = ${threadId} and seq > ${after} order by seq limit ${limit}

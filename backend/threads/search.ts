@@ -31,6 +31,8 @@ interface SearchResult {
   thread_title: string | null;
   /** Reciprocal rank fusion of both searches: comparable within one answer only. */
   score: number;
+  /** It is no longer part of its thread's conversation: it can be read with its branch. */
+  rewound: boolean;
   /** What found it. */
   found_by: ("words" | "meaning")[];
 }
@@ -45,6 +47,7 @@ type Row = Omit<Message, "created_at"> & {
   created_at: Date;
   thread_title: string | null;
   score: number;
+  rewound: boolean;
   words: boolean;
   meaning: boolean;
 };
@@ -78,11 +81,13 @@ export const search = api(
             words.rank is not null as words, meaning.rank is not null as meaning
           from words full join meaning using (id)
         )
-        select m.id, m.thread_id, m.seq, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id, m.mentions, m.reason, m.created_at,
+        select m.id, m.thread_id, m.seq, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id, m.mentions, m.reason,
+          m.branch, m.origin, m.created_at, coalesce(not b.visible @> m.seq, false) as rewound,
           t.title as thread_title, f.score::float8 as score, f.words, f.meaning
         from fused f
           join messages m on m.org_id = ${orgID} and m.id = f.id
           join threads t on (t.org_id, t.id) = (m.org_id, m.thread_id)
+          left join thread_branches b on (b.org_id, b.thread_id, b.branch) = (t.org_id, t.id, t.branch)
         order by f.score desc, m.id desc limit ${limit}`;
     });
     return { semantic: vector !== null, results: rows.map(toResult) };
@@ -98,11 +103,11 @@ function onlyNegations(): APIError {
   );
 }
 
-function toResult({ thread_title, score, words, meaning, created_at, ...message }: Row): SearchResult {
+function toResult({ thread_title, score, rewound, words, meaning, created_at, ...message }: Row): SearchResult {
   const found_by: SearchResult["found_by"] = [];
   if (words) found_by.push("words");
   if (meaning) found_by.push("meaning");
-  return { message: { ...message, created_at: created_at.toISOString() }, thread_title, score, found_by };
+  return { message: { ...message, created_at: created_at.toISOString() }, thread_title, score, rewound, found_by };
 }
 
 async function vectorOf(q: string): Promise<string | null> {

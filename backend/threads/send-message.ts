@@ -60,7 +60,12 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
         const { seats, ...answering } = whoAnswers(state, { content, mentions, senderId: sender.user_id ?? "" });
         refuseTooManyTurns(state, seats.length);
         const turns = newTurns(seats);
-        const message = messageFrom(sender, { threadId, seq: state.context.last_seq + 1, content });
+        const message = messageFrom(sender, {
+          threadId,
+          seq: state.context.last_seq + 1,
+          branch: state.context.thread.branch,
+          content,
+        });
         message.mentions = answering.mentions;
         const starting = await startable(tx, { orgId: orgID, threadId, message, seats, turns, state });
         // Under the lock the message's place is certain, so Letta can begin its bookkeeping while PostgreSQL stores the message.
@@ -90,7 +95,7 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
 /** The message as it will be stored; the log gives it its time. */
 function messageFrom(
   sender: ParticipantView,
-  { threadId, seq, content }: { threadId: string; seq: number; content: string },
+  { threadId, seq, branch, content }: { threadId: string; seq: number; branch: number; content: string },
 ): Message {
   return {
     id: newId("msg"),
@@ -104,6 +109,8 @@ function messageFrom(
     turn_id: null,
     mentions: [],
     reason: null,
+    branch,
+    origin: null,
     created_at: "",
   };
 }

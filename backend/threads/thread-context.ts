@@ -45,6 +45,8 @@ export interface ThreadContext {
     coordinator_id: string | null;
     /** How far agents may go on among themselves after one message of a person. */
     exchange_limits: ExchangeLimits;
+    /** What the conversation is on: 1 until a message was edited, regenerated or left behind. */
+    branch: number;
   };
   participants: ParticipantView[];
   /** Turns that are queued or running, oldest first. */
@@ -62,6 +64,8 @@ export interface AgentSeat {
   name: string;
   agent_version_id: string;
   letta_id: string;
+  /** The branch it hears: each in a Letta conversation of its own. */
+  branch: number;
   letta_conversation_id: string | null;
   heard_seq: number;
   /** Whether anything was said that it has not heard. */
@@ -75,12 +79,13 @@ export interface ThreadState {
   rotationAt: string | null;
 }
 
-type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name"> & { letta_id: string | null };
+type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name" | "branch"> & { letta_id: string | null };
 
 interface ThreadRow {
   title: string | null;
   type: string;
   state: "active" | "archived";
+  branch: number;
   last_seq: number;
   seen_seq: number;
   prompt_tokens: number;
@@ -97,7 +102,7 @@ interface ThreadRow {
 
 /** $1 organization, $2 thread. `seen_seq` is last_seq as the statement's other reads see it. */
 const THREAD = `
-  select t.title, t.type, t.state, t.last_seq, t.prompt_tokens, t.completion_tokens,
+  select t.title, t.type, t.state, t.branch, t.last_seq, t.prompt_tokens, t.completion_tokens,
     t.turn_policy, t.coordinator_id, t.rotation_at, t.exchange_hops_max, t.exchange_turns_max, t.exchange_tokens_max,
     (select s.last_seq from threads s where s.org_id = t.org_id and s.id = t.id) as seen_seq,
     coalesce((
@@ -106,13 +111,14 @@ const THREAD = `
         'agent_version_id', v.id, 'letta_id', v.letta_id,
         'letta_conversation_id', c.letta_conversation_id, 'heard_seq', coalesce(c.heard_seq, 0),
         'unheard', exists (
-          select from messages m
-          where m.org_id = p.org_id and m.thread_id = p.thread_id and m.seq > coalesce(c.heard_seq, 0)
+          select from branch_spans(t.org_id, t.id, t.branch) s
+            join messages m on m.seq >= greatest(s.lo, coalesce(c.heard_seq, 0) + 1) and m.seq <= s.hi
+          where m.org_id = p.org_id and m.thread_id = p.thread_id
             and (m.sender_type <> 'system' or c.heard_seq > 0))) order by p.id)
       from participants p
         left join agents a on (a.org_id, a.id) = (p.org_id, p.agent_id)
         left join agent_versions v on (v.org_id, v.id) = (a.org_id, a.current_version_id)
-        left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id) = (p.org_id, p.thread_id, v.id)
+        left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id, c.branch) = (p.org_id, p.thread_id, v.id, t.branch)
       where p.org_id = t.org_id and p.thread_id = t.id and p.left_at is null), '[]') as participants,
     coalesce((
       select jsonb_agg(jsonb_build_object('id', r.id, 'agent_id', r.agent_id, 'state', r.state) order by r.id)
@@ -144,10 +150,11 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
     participants.push({ id, kind, user_id, agent_id, name, role, joined_at: new Date(p.joined_at).toISOString() });
     if (agent_id && p.agent_version_id && p.letta_id) {
       const { agent_version_id, letta_id, letta_conversation_id, heard_seq, unheard } = p;
-      agents.push({ agent_id, name, agent_version_id, letta_id, letta_conversation_id, heard_seq, unheard });
+      const { branch } = row;
+      agents.push({ agent_id, name, agent_version_id, letta_id, branch, letta_conversation_id, heard_seq, unheard });
     }
   }
-  const { title, type, state, last_seq, prompt_tokens, completion_tokens, running_turns } = row;
+  const { title, type, state, branch, last_seq, prompt_tokens, completion_tokens, running_turns } = row;
   const { turn_policy, coordinator_id, rotation_at: rotationAt } = row;
   const exchange_limits = {
     hops: row.exchange_hops_max,
@@ -158,7 +165,7 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
     agents,
     rotationAt,
     context: {
-      thread: { id: threadId, title, type, state, turn_policy, coordinator_id, exchange_limits },
+      thread: { id: threadId, title, type, state, branch, turn_policy, coordinator_id, exchange_limits },
       participants,
       running_turns,
       last_seq,

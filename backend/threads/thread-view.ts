@@ -8,6 +8,10 @@ export interface Thread {
   type: string;
   state: "active" | "archived";
   last_seq: number;
+  branch: number;
+  /** The thread it was forked or split from, and that thread's last entry that counts; null where it was not, or that was erased. */
+  parent_id: string | null;
+  parent_seq: number | null;
   created_by: string;
   /** RFC 3339. */
   created_at: string;
@@ -22,7 +26,7 @@ interface ThreadRow extends Omit<Thread, "created_at" | "updated_at" | "organiza
 
 export async function threadView(tx: Tx, orgId: string, threadId: string): Promise<Thread | null> {
   const row = await tx.queryRow<ThreadRow>`
-    select id, title, type, state, last_seq, created_by, created_at, updated_at
+    select id, title, type, state, last_seq, branch, parent_id, parent_seq, created_by, created_at, updated_at
     from threads where org_id = ${orgId} and id = ${threadId}`;
   return row && toThread(orgId, row);
 }
@@ -36,7 +40,7 @@ interface ThreadPage {
 /** Threads, newest first, before the id `before`. */
 export async function threadViews(tx: Tx, orgId: string, { before, state, limit }: ThreadPage): Promise<Thread[]> {
   const rows = await tx.queryAll<ThreadRow>`
-    select id, title, type, state, last_seq, created_by, created_at, updated_at
+    select id, title, type, state, last_seq, branch, parent_id, parent_seq, created_by, created_at, updated_at
     from threads
     where org_id = ${orgId} and (${before}::text is null or id < ${before}) and (${state}::text is null or state = ${state})
     order by id desc limit ${limit}`;

@@ -43,10 +43,14 @@ async function missedMessages(tx: Tx, { orgId, threadId, seat, message }: Tellin
   if (!seat.unheard) return []; // the common case needs no query
   const rows = await tx.queryAll<Missed>`
     select m.sender_type, m.sender_id, m.sender_name, m.content
-    from messages m left join turns t on (t.org_id, t.id) = (m.org_id, m.turn_id)
-    where m.org_id = ${orgId} and m.thread_id = ${threadId} and m.seq > ${seat.heard_seq} and m.seq < ${message.seq}
-      and m.content <> '' and (t.agent_version_id is null or t.agent_version_id <> ${seat.agent_version_id})
-      and (m.sender_type <> 'system' or ${seat.heard_seq}::bigint > 0)
+    from branch_spans(${orgId}, ${threadId}, ${seat.branch}::int) s cross join lateral (
+      select m.* from messages m left join turns t on (t.org_id, t.id) = (m.org_id, m.turn_id)
+      where m.org_id = ${orgId} and m.thread_id = ${threadId}
+        and m.seq between greatest(s.lo, ${seat.heard_seq}::bigint + 1) and least(s.hi, ${message.seq}::bigint - 1) and m.content <> ''
+        and (t.agent_version_id, t.branch) is distinct from (${seat.agent_version_id}::text, ${seat.branch}::int)
+        and (m.sender_type <> 'system' or ${seat.heard_seq}::bigint > 0)
+      order by m.seq desc limit ${MISSED_MESSAGES_MAX}
+    ) m
     order by m.seq desc limit ${MISSED_MESSAGES_MAX}`;
   return rows.reverse();
 }

@@ -19,22 +19,22 @@ export function prepareConversations(orgId: string, threadId: string, seats: Age
   }
 }
 
-/** The Letta conversation in which this version of the agent hears this thread; made when there is none. */
+/** The Letta conversation in which this version of the agent hears this branch of the thread; made when there is none. */
 export async function ensureConversation(orgId: string, threadId: string, seat: AgentSeat): Promise<string> {
   if (seat.letta_conversation_id !== null) return seat.letta_conversation_id;
-  const key = `${orgId}/${threadId}/${seat.agent_version_id}`;
+  const key = `${orgId}/${threadId}/${seat.agent_version_id}/${seat.branch}`;
   const known = making.get(key) ?? make(orgId, threadId, seat).finally(() => making.delete(key));
   making.set(key, known);
   return known;
 }
 
 async function make(orgId: string, threadId: string, seat: AgentSeat): Promise<string> {
-  const version = seat.agent_version_id;
+  const { agent_version_id: version, branch } = seat;
   const existing = await tenant(
     orgId,
     (tx) => tx.queryRow<{ letta_conversation_id: string }>`
       select letta_conversation_id from agent_conversations
-      where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${version}`,
+      where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${version} and branch = ${branch}`,
   );
   if (existing) return existing.letta_conversation_id;
 
@@ -43,12 +43,12 @@ async function make(orgId: string, threadId: string, seat: AgentSeat): Promise<s
   // Another process may have been faster; and the thread may be gone: then nobody will need it.
   const kept = await tenant(orgId, async (tx) => {
     await tx.exec`
-      insert into agent_conversations (org_id, thread_id, agent_version_id, letta_conversation_id)
-      select ${orgId}, id, ${version}, ${made} from threads where org_id = ${orgId} and id = ${threadId}
-      on conflict (org_id, thread_id, agent_version_id) do nothing`;
+      insert into agent_conversations (org_id, thread_id, agent_version_id, branch, letta_conversation_id)
+      select ${orgId}, id, ${version}, ${branch}, ${made} from threads where org_id = ${orgId} and id = ${threadId}
+      on conflict (org_id, thread_id, agent_version_id, branch) do nothing`;
     return tx.queryRow<{ letta_conversation_id: string }>`
       select letta_conversation_id from agent_conversations
-      where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${version}`;
+      where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${version} and branch = ${branch}`;
   }).catch(async (error) => {
     await letta.conversations.delete(made).catch(() => undefined); // erased in this moment: nobody else knows of it
     throw error;

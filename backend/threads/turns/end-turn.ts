@@ -1,6 +1,7 @@
 import { type Tx, tenant } from "../../db/tenant";
 import type { LogEntry, TokenUsage } from "../../lib/events";
 import { newId } from "../../lib/ids";
+import { keepInBranch } from "../branches/keep-in-branch";
 import { holdThread } from "../hold-thread";
 import { appendLog, type Draft } from "../log";
 import { PROCESS_ID } from "./lease";
@@ -31,7 +32,7 @@ export interface TurnEnd {
 
 /** What of a turn its end needs: a turn taken over from a dead process has no more. */
 export type EndingTurn = Pick<TurnToRun, "orgId" | "threadId" | "turnId"> & {
-  seat: Pick<TurnToRun["seat"], "agent_id" | "name" | "agent_version_id">;
+  seat: Pick<TurnToRun["seat"], "agent_id" | "name" | "agent_version_id" | "branch">;
   message?: TurnToRun["message"];
 };
 
@@ -50,16 +51,17 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     if (!isThere) return NOTHING; // erased meanwhile
     const failed = outcome.kind === "failed" ? outcome : null;
     const action = ({ completed: "complete", failed: "fail", cancelled: "cancel" } as const)[outcome.kind];
-    const ended = await tx.queryRow`
+    const ended = await tx.queryRow<{ thread_branch: number }>`
       update turns
       set state = ${outcome.kind}, ended_at = now(), first_token_ms = ${outcome.firstTokenMs}::int, letta_run_id = ${outcome.runId}::text,
         prompt_tokens = ${outcome.usage?.prompt_tokens ?? null}::int, completion_tokens = ${outcome.usage?.completion_tokens ?? null}::int,
         error_reason = ${failed?.reason ?? null}::text, error_message = ${failed?.message ?? null}::text
       where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) and lease_owner = ${PROCESS_ID}
-      returning id`;
+      returning (select branch from threads where org_id = ${orgId} and id = ${threadId}) as thread_branch`;
     if (!ended) return NOTHING;
 
     const entries = await appendLog(tx, orgId, threadId, lastWords(turn, text, outcome));
+    if (seat.branch !== ended.thread_branch) await keepInBranch(tx, orgId, threadId, seat.branch, entries);
     await tx.exec`delete from turn_deltas where org_id = ${orgId} and turn_id = ${turnId}`;
     await countTokens(tx, turn, outcome.usage);
     if (outcome.kind === "completed" && turn.message) {
@@ -86,7 +88,7 @@ export async function handOver({ orgId, threadId, seat }: EndingTurn): Promise<T
 }
 
 function lastWords({ turnId, seat }: EndingTurn, text: string, outcome: Outcome): Draft[] {
-  const { agent_id, name } = seat;
+  const { agent_id, name, branch } = seat;
   const id = text === "" ? null : newId("msg");
   const status = outcome.kind === "completed" ? "complete" : outcome.kind;
   const said: Draft[] =
@@ -103,6 +105,7 @@ function lastWords({ turnId, seat }: EndingTurn, text: string, outcome: Outcome)
               content: text,
               status,
               turn_id: turnId,
+              branch,
             },
           },
         ];
@@ -140,8 +143,10 @@ async function markHeard(tx: Tx, turn: EndingTurn, messageSeq: number, entries: 
   await tx.exec`
     update agent_conversations c
     set heard_seq = case when exists (
-        select from messages m
-        where m.org_id = c.org_id and m.thread_id = c.thread_id and m.seq > ${messageSeq} and m.turn_id is distinct from ${turnId}
+        select from branch_spans(c.org_id, c.thread_id, c.branch) s
+          join messages m on m.seq >= greatest(s.lo, ${messageSeq}::bigint + 1) and m.seq <= s.hi
+        where m.org_id = c.org_id and m.thread_id = c.thread_id and m.turn_id is distinct from ${turnId}
       ) then ${messageSeq}::bigint else ${last}::bigint end
-    where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${seat.agent_version_id}`;
+    where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${seat.agent_version_id}
+      and branch = ${seat.branch}`;
 }

@@ -116,10 +116,11 @@ async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "c
       agent_id: string;
       name: string;
       agent_version_id: string;
+      branch: number;
       ms: number;
       text: string;
     }>`
-      select t.thread_id, t.message_seq, t.agent_id, v.name, t.agent_version_id,
+      select t.thread_id, t.message_seq, t.agent_id, v.name, t.agent_version_id, t.branch,
         least(extract(epoch from now() - coalesce(t.started_at, t.queued_at)) * 1000, ${MS_MAX}::int)::int as ms,
         (select coalesce(string_agg(d.content, '' order by d.start_offset), '')
           from turn_deltas d where d.org_id = t.org_id and d.turn_id = t.id) as text
@@ -127,7 +128,7 @@ async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "c
       where t.org_id = ${orgId} and t.id = ${turnId}`,
   );
   if (!turn) return { entries: [], next: [] };
-  const { thread_id: threadId, agent_id, name, agent_version_id } = turn;
+  const { thread_id: threadId, agent_id, name, agent_version_id, branch } = turn;
   const figures = { firstTokenMs: null, durationMs: turn.ms, runId: null, usage: null };
   const outcome: Outcome =
     kind === "cancelled"
@@ -139,7 +140,7 @@ async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "c
           message: "The server stopped while the agent was answering. What it had said is kept.",
           retryable: true,
         };
-  return endTurn({ orgId, threadId, turnId, seat: { agent_id, name, agent_version_id } }, turn.text, outcome);
+  return endTurn({ orgId, threadId, turnId, seat: { agent_id, name, agent_version_id, branch } }, turn.text, outcome);
 }
 
 /**

@@ -33,7 +33,7 @@ export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Nex
 
   const state = await readThread(tx, orgId, threadId);
   const row = await tx.queryRow<Omit<Message, "created_at" | "thread_id"> & { created_at: Date }>`
-    select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, created_at
+    select id, seq, sender_type, sender_id, sender_name, content, status, turn_id, mentions, reason, branch, origin, created_at
     from messages where org_id = ${orgId} and thread_id = ${threadId} and seq = ${taken.message_seq}`;
   const seat = await seatOfTurn(tx, orgId, taken.id);
   if (!state || !row || !seat) return null;
@@ -45,9 +45,10 @@ export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Nex
 /** The agent as it was asked: in the version of then, and also when it has left the thread since. */
 async function seatOfTurn(tx: Tx, orgId: string, turnId: string) {
   return tx.queryRow<TurnToRun["seat"]>`
-    select t.agent_id, v.name, v.id as agent_version_id, v.letta_id, c.letta_conversation_id, coalesce(c.heard_seq, 0) as heard_seq, true as unheard
+    select t.agent_id, v.name, v.id as agent_version_id, v.letta_id, t.branch,
+      c.letta_conversation_id, coalesce(c.heard_seq, 0) as heard_seq, true as unheard
     from turns t
       join agent_versions v on (v.org_id, v.id) = (t.org_id, t.agent_version_id)
-      left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id) = (t.org_id, t.thread_id, v.id)
+      left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id, c.branch) = (t.org_id, t.thread_id, v.id, t.branch)
     where t.org_id = ${orgId} and t.id = ${turnId}`;
 }

@@ -1,0 +1,10 @@
+import type { Tx } from "../../db/tenant";
+import { notFound } from "../../lib/errors";
+
+/** Refuses the number of a branch that the thread does not have. The first is there without a row until it is left. */
+export async function requireBranch(tx: Tx, orgId: string, threadId: string, branch: number): Promise<void> {
+  if (branch === 1) return;
+  const row = await tx.queryRow`
+    select 1 as here from thread_branches where org_id = ${orgId} and thread_id = ${threadId} and branch = ${branch}`;
+  if (!row) throw notFound("branch");
+}
