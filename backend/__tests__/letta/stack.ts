@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import {
+  type AskLetta,
   createLetta,
   type Letta,
   type LettaEvent,
   type LettaLimits,
   type LettaOrg,
   type LettaTenant,
-  type StreamMessage,
 } from "../../lib/letta-client";
 
 export function lettaUrl(): string {
@@ -57,7 +57,7 @@ export async function newConversation(org: LettaOrg, model = "dev", name = "Ada"
 }
 
 /** Everything an answer says, or what was thrown. */
-export async function listen(org: LettaOrg, message: StreamMessage): Promise<{ events: LettaEvent[]; error: unknown }> {
+export async function listen(org: LettaOrg, message: AskLetta): Promise<{ events: LettaEvent[]; error: unknown }> {
   const events: LettaEvent[] = [];
   try {
     for await (const event of org.streamMessage(message)) events.push(event);

@@ -70,6 +70,9 @@ export const STALE_SOCKET_RETRIES_MAX = 2;
 /** One line of an event stream. A token is some hundred bytes, a tool's return at most a few hundred thousand. */
 export const EVENT_CHARS_MAX = 2_000_000;
 
+/** A whole answer that does not come as a stream: all its steps, with what its tools returned. */
+export const ANSWER_CHARS_MAX = 16_000_000;
+
 /** Events of a stream that are not JSON or not an object; beyond, the stream is called garbage and ended. */
 export const GARBAGE_EVENTS_MAX = 20;
 

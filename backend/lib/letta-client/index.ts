@@ -7,7 +7,7 @@ export { DEFAULT_LIMITS, type LettaConfig, type LettaLimits, parseUrls } from ".
 export { type Blame, LettaError, type LettaErrorKind } from "./errors";
 export type { LettaEvent } from "./events";
 export { createLetta, type Letta, type LettaHealth } from "./letta";
-export type { StreamMessage } from "./messages";
+export type { AskLetta } from "./messages";
 export { identifierKey, type LettaOrg, type LettaTenant } from "./org";
 export type {
   LettaAgent,

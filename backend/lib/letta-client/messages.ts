@@ -7,21 +7,19 @@ import type { Server } from "./server";
 import { stopLater } from "./stop";
 import { openStream } from "./stream";
 
-export interface StreamMessage {
+export interface AskLetta {
   conversationId: string;
   content: string;
   /** A name of ours for this message, by which it is found again in Letta's list. A UUID. */
   otid?: string | undefined;
-  /** Asks for each step whole instead of token by token: Letta then spends nothing on a token. */
-  wholeSteps?: boolean | undefined;
-  /** Stops the run as well: closing a stream alone would let Letta work on (perf-reliability L17). */
+  /** Stops the answer as well: closing a connection alone would let Letta work on (perf-reliability L17). */
   signal?: AbortSignal | undefined;
 }
 
 export async function* streamMessage(
   context: Context,
   tenant: LettaTenant,
-  message: StreamMessage,
+  message: AskLetta,
 ): AsyncGenerator<LettaEvent, void> {
   const { conversationId, signal } = message;
   await context.stopping.get(conversationId);
@@ -75,28 +73,10 @@ export async function* streamMessage(
 }
 
 /** Sends the message and waits for its first event, which names the run. Only what no server heard moves on to another. */
-function begin(
-  context: Context,
-  tenant: LettaTenant,
-  { conversationId, content, otid, wholeSteps = false }: StreamMessage,
-  signal: AbortSignal,
-  asked: Set<Server>,
-) {
-  const request = {
-    path: `/v1/conversations/${encodeURIComponent(conversationId)}/messages`,
-    headers: {
-      user_id: tenant.lettaUserId,
-      ...(context.apiKey === "" ? {} : { authorization: `Bearer ${context.apiKey}` }),
-    },
-    // Pings: the first names the run before the model is asked, and later ones show that the connection lives.
-    body: {
-      messages: [{ role: "user", content, ...(otid === undefined ? {} : { otid }) }],
-      streaming: true,
-      stream_tokens: !wholeSteps,
-      include_pings: true,
-    },
-    signal,
-  };
+function begin(context: Context, tenant: LettaTenant, message: AskLetta, signal: AbortSignal, asked: Set<Server>) {
+  // Pings: the first names the run before the model is asked, and later ones show that the connection lives.
+  const how = { streaming: true, stream_tokens: true, include_pings: true };
+  const request = { ...messageRequest(context, tenant, message, how), signal };
   return onBestServer(context.servers, signal, async (server) => {
     asked.add(server);
     const rest = openStream(server, request, context.limits);
@@ -104,12 +84,26 @@ function begin(
   });
 }
 
-/** The promise's result, or `cancelled` as soon as the signal says so; the promise goes on by itself. */
-async function unlessStopped<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/** A message as Letta wants it, to be answered as `how` says. */
+export function messageRequest(
+  { apiKey }: Context,
+  { lettaUserId }: LettaTenant,
+  { conversationId, content, otid }: AskLetta,
+  how: object,
+) {
+  return {
+    path: `/v1/conversations/${encodeURIComponent(conversationId)}/messages`,
+    headers: { user_id: lettaUserId, ...(apiKey === "" ? {} : { authorization: `Bearer ${apiKey}` }) },
+    body: { messages: [{ role: "user", content, ...(otid === undefined ? {} : { otid }) }], ...how },
+  };
+}
+
+/** The promise's result, or as soon as the signal says so its LettaError, else `cancelled`; the promise goes on by itself. */
+export async function unlessStopped<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   let onAbort = () => {};
   const stopped = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new LettaError("cancelled"));
+    onAbort = () => reject(signal.reason instanceof LettaError ? signal.reason : new LettaError("cancelled"));
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
   });

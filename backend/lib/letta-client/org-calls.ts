@@ -5,6 +5,7 @@ import { streamMessage } from "./messages";
 import { identifierKey, type LettaOrg, type LettaTenant } from "./org";
 import { agentOf, blockOf, idOf, type LettaAgent, list, messageOf, modelOf, runOf, toolOf } from "./resources";
 import { stopRuns } from "./stop";
+import { sendWhole } from "./whole-message";
 
 /** Letta takes letters, digits, spaces, hyphens, underscores and apostrophes in an agent's name, and answers 500 to anything else. */
 function plainName(name: string): string {
@@ -199,6 +200,8 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
     },
 
     streamMessage: (message) => streamMessage(context, tenant, message),
+    sendWhole: (message) => sendWhole(context, tenant, message),
+    settled: async (conversationId) => context.stopping.get(conversationId),
     cancel: (conversationId) => stopRuns(context, tenant, conversationId),
   };
 

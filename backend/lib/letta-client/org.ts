@@ -1,5 +1,5 @@
 import type { LettaEvent } from "./events";
-import type { StreamMessage } from "./messages";
+import type { AskLetta } from "./messages";
 import type {
   LettaAgent,
   LettaBlock,
@@ -69,7 +69,11 @@ export interface LettaOrg {
     runs(id: string): Promise<LettaRun[]>;
   };
   /** Says something to an agent and streams its answer. One at a time in a conversation: Letta mixes two up. */
-  streamMessage(message: StreamMessage): AsyncGenerator<LettaEvent, void>;
+  streamMessage(message: AskLetta): AsyncGenerator<LettaEvent, void>;
+  /** The same for an agent whose model is the gateway: all that Letta made of it, once it has stored it. */
+  sendWhole(message: AskLetta): Promise<LettaEvent[]>;
+  /** Resolves when Letta works no more on an earlier message of the conversation that was stopped. */
+  settled(conversationId: string): Promise<void>;
   /** Stops what runs in a conversation and returns when Letta says that it has ended. False: Letta did not confirm it in time. */
   cancel(conversationId: string): Promise<boolean>;
 }

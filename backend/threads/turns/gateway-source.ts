@@ -9,8 +9,10 @@ import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
 
 /** Events between the model and the log; a token is one. */
 const QUEUED_EVENTS_MAX = 100_000;
-/** How long Letta may take to store what it was given when a turn is stopped, before its run is cancelled. */
+/** How long Letta may take to store what it was given when a turn is stopped, before nobody waits for it any more. */
 const STORE_MS_MAX = 5_000;
+/** How long Letta may keep a turn to itself, asking no model, with its wait for a place among the others. */
+const LETTA_MS_MAX = 90_000;
 
 /**
  * The TurnSource that takes the words where Letta asks its model: Letta is asked for whole steps and keeps the state; the tokens come
@@ -21,6 +23,10 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
   const queue = createPushQueue<TurnEvent>(QUEUED_EVENTS_MAX);
   const words = createWords(queue);
   const letta = await forOrg(input.orgId);
+  // What an earlier, stopped turn of this conversation may still ask must not be taken for this one's.
+  await letta.settled(input.conversationId);
+  const late = new AbortController();
+  const silence = watchSilence(() => late.abort(new LettaError("timeout", { code: "silent" })));
   const turn: OpenTurn = {
     orgId: input.orgId,
     turnId: input.turnId,
@@ -28,11 +34,15 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
     lettaAgentId: input.lettaAgentId,
     conversationId: input.conversationId,
     signal,
-    hear: words.hear,
+    hear: (event) => {
+      silence.hear(event);
+      words.hear(event);
+    },
   };
   const close = openTurn(turn);
   if (input.askAhead) guess(turn, input.content, askUpstream);
-  const asking = askLetta(letta, input, signal, queue, words).finally(() => {
+  const asking = askLetta(letta, input, { signal, late }, queue, words).finally(() => {
+    silence.end();
     close();
     dropGuess(turn);
   });
@@ -46,23 +56,16 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
 async function askLetta(
   letta: LettaOrg,
   { conversationId, content, turnId, attempt }: TurnInput,
-  signal: AbortSignal,
+  // Not the turn's own signal ends the waiting for Letta, which is to store what was said; `late` does when it does not in time.
+  { signal, late }: { signal: AbortSignal; late: AbortController },
   queue: PushQueue<TurnEvent>,
   words: Words,
 ): Promise<void> {
-  // Not the turn's own signal: Letta is to store what was said. Only when it does not in time is its run cancelled.
-  const late = new AbortController();
   const onStop = () => setTimeout(() => late.abort(signal.reason), words.spoken() ? STORE_MS_MAX : 0).unref();
   signal.addEventListener("abort", onStop, { once: true });
   try {
     const otid = otidOf(turnId, attempt);
-    for await (const event of letta.streamMessage({
-      conversationId,
-      content,
-      otid,
-      wholeSteps: true,
-      signal: late.signal,
-    })) {
+    for (const event of await letta.sendWhole({ conversationId, content, otid, signal: late.signal })) {
       switch (event.type) {
         case "run":
           queue.push({ type: "run", run_id: event.runId });
@@ -102,6 +105,18 @@ async function askLetta(
   } finally {
     signal.removeEventListener("abort", onStop);
   }
+}
+
+/** Tells when Letta has had the turn for too long without asking a model; while a model works, its own bounds hold. */
+function watchSilence(onSilent: () => void) {
+  let timer = setTimeout(onSilent, LETTA_MS_MAX);
+  return {
+    hear({ type }: ModelEvent) {
+      clearTimeout(timer);
+      if (type === "answered" || type === "failed") timer = setTimeout(onSilent, LETTA_MS_MAX);
+    },
+    end: () => clearTimeout(timer),
+  };
 }
 
 interface Words {
