@@ -41,6 +41,9 @@ export type Span = [from: number, to: number | null];
 /** Why the conversation goes on elsewhere. */
 export type BranchAction = "rewind" | "edit" | "regenerate" | "split" | "restore";
 
+/** `asked`: somebody stopped the turn. `interrupted`: by a new message. `archived`: the thread was archived or erased. */
+export type CancelReason = "asked" | "interrupted" | "archived";
+
 export interface TokenUsage {
   prompt_tokens: number;
   completion_tokens: number;
@@ -77,8 +80,21 @@ export type LogEvent =
       first_token_ms: number | null;
       duration_ms: number;
       usage: TokenUsage | null;
+      /** The turn whose answer this is, for one whose message joined it. `message_id` is of that answer. */
+      joined_turn_id?: string;
     }
-  | { type: "turn_cancelled"; thread_id: string; turn_id: string; agent_id: string; message_id: string | null }
+  /** The turn's message was told to an agent in the middle of another answer, which answers it as well. */
+  | { type: "turn_joined"; thread_id: string; turn_id: string; agent_id: string; joined_turn_id: string }
+  | {
+      type: "turn_cancelled";
+      thread_id: string;
+      turn_id: string;
+      agent_id: string;
+      message_id: string | null;
+      /** The person who asked for it. */
+      cancelled_by: string | null;
+      reason: CancelReason | null;
+    }
   /**
    * The conversation consists of the messages in `spans` from here on, and of what follows. What left it can be read with its branch, and
    * brought back.

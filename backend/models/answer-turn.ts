@@ -59,7 +59,8 @@ export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): Asy
 
 async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask): AsyncGenerator<UpstreamEvent> {
   const { conversationId, orgId, signal } = turn;
-  const source = takeGuess(turn, body) ?? ask({ orgId, body, signal });
+  const asked = step > 1 && turn.steer ? await turn.steer(body) : body;
+  const source = takeGuess(turn, body) ?? ask({ orgId, body: asked, signal });
   const begun = performance.now();
   let usage: Usage | null = null;
   let text = "";
@@ -82,7 +83,8 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
         case "finish":
           if (event.reason === "content_filter") turn.hear({ type: "failed", ...refused() });
           yield* calls;
-          if (event.reason === "stop" && calls.length === 0) remember(conversationId, body, text);
+          // Not after a steered step: Letta does not know what was asked with it.
+          if (event.reason === "stop" && calls.length === 0 && asked === body) remember(conversationId, body, text);
           break;
         case "usage":
           usage = event.usage;
@@ -109,7 +111,7 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
     if (text === "") throw known;
     const reason = known.reason === "cancelled" ? "stop" : "length";
     yield { type: "finish", reason };
-    remember(conversationId, body, text);
+    if (asked === body) remember(conversationId, body, text);
     turn.hear({ type: "answered", step });
   } finally {
     const durationMs = performance.now() - begun;

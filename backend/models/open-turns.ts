@@ -1,3 +1,5 @@
+import type { ChatBody } from "./ask-ahead";
+
 /**
  * The turns of this process that wait for Letta to ask its model on their behalf. Letta names the conversation in its request; whoever
  * opened the turn under that name hears the answer as it comes, before Letta has it.
@@ -22,6 +24,8 @@ export interface OpenTurn {
   /** Aborted when the turn is stopped: the upstream request ends at once, and Letta is given what was said so far. */
   readonly signal: AbortSignal;
   hear(event: ModelEvent): void;
+  /** What a further step asks of the model: what Letta asks, with what was said to the turn meanwhile. */
+  steer?(body: ChatBody): Promise<ChatBody>;
 }
 
 /** One turn a conversation: a second message in it waits for the first (Letta would mix the two up). */

@@ -89,7 +89,7 @@ export async function replaceHost(
 
 async function setRole(
   tx: Tx,
-  { orgId, threadId, state }: Change,
+  { orgId, threadId, state, who }: Change,
   participant: ParticipantView,
   role: ParticipantRole,
 ): Promise<LogEntry[]> {
@@ -101,6 +101,7 @@ async function setRole(
   const waiting = state.context.running_turns.filter(
     (turn) => turn.agent_id === participant.agent_id && turn.state === "queued",
   );
-  for (const turn of waiting) entries.push(...(await requestCancel(tx, orgId, threadId, turn)));
-  return entries;
+  const ids = waiting.map((turn) => turn.id);
+  const cancelled = await requestCancel(tx, orgId, threadId, ids, { by: who.userID, reason: "asked" });
+  return [...entries, ...cancelled.entries];
 }

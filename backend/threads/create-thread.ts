@@ -9,6 +9,7 @@ import { readThread, type ThreadContext } from "./thread-context";
 import { anySetting, changeSettings } from "./thread-settings";
 import { type Thread, threadView } from "./thread-view";
 import { prepareConversations } from "./turns/conversation";
+import type { WhenBusy } from "./turns/when-busy";
 
 interface CreateThreadRequest {
   title?: string & MinLen<1> & MaxLen<500>;
@@ -34,6 +35,8 @@ interface CreateThreadRequest {
     /** Tokens of prompts and answers together: 0 to 10 000 000, 200 000 by default. */
     tokens?: number;
   };
+  /** What a message does at an agent that is still answering, unless the message says otherwise; `enqueue` by default. */
+  when_busy?: WhenBusy;
 }
 
 interface CreateThreadResponse {
@@ -49,13 +52,15 @@ export const createThread = api(
     type = "conversation",
     agents = [],
     people = [],
+    when_busy = "enqueue",
     ...settings
   }: CreateThreadRequest): Promise<CreateThreadResponse> => {
     const { orgID, userID } = caller();
     const id = newId("thread");
     const state = await tenant(orgID, async (tx) => {
       await tx.exec`
-        insert into threads (org_id, id, title, type, created_by) values (${orgID}, ${id}, ${title ?? null}, ${type}, ${userID})`;
+        insert into threads (org_id, id, title, type, when_busy, created_by)
+        values (${orgID}, ${id}, ${title ?? null}, ${type}, ${when_busy}, ${userID})`;
       await joinThread(tx, orgID, id, { people: [userID], agents: [], role: "host" });
       await joinThread(tx, orgID, id, { people, agents });
       if (anySetting(settings)) await changeSettings(tx, orgID, await requireLockedThread(tx, orgID, id), settings);

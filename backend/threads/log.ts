@@ -37,6 +37,8 @@ export interface NewTurn {
   /** Where another agent handed the word on: the exchange's first message, and how often the word has gone from agent to agent. */
   exchange_seq?: number;
   hop?: number;
+  /** The turn that its message is to join. */
+  steers_turn_id?: string | null;
 }
 
 /** A message is embedded once the answers to it have begun: the first word of an answer is waited for, the search is not. */
@@ -86,11 +88,12 @@ export async function appendLog(
           branch int)
       where kind = 'message' returning id, sender_type
     ), turn as (
-      insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until, exchange_seq, hop, branch)
+      insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until, exchange_seq, hop,
+        steers_turn_id, branch)
       select ${orgId}, t.id, ${threadId}, t.agent_id, t.agent_version_id, base + 1, ${PROCESS_ID}, now() + ${LEASE}::text::interval,
-        t.exchange_seq, coalesce(t.hop, 0), head.branch
+        t.exchange_seq, coalesce(t.hop, 0), t.steers_turn_id, head.branch
       from head, jsonb_to_recordset(${JSON.stringify(turns)}::text::jsonb)
-        as t(id text, agent_id text, agent_version_id text, exchange_seq bigint, hop int)
+        as t(id text, agent_id text, agent_version_id text, exchange_seq bigint, hop int, steers_turn_id text)
     ), job as (
       select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message
       where sender_type <> 'system' and ${embeddingsConfigured()}::boolean

@@ -4,6 +4,7 @@ import { caller } from "../organizations/caller";
 import { sendMessage } from "./send-message";
 import type { ThreadContext } from "./thread-context";
 import type { QueuedTurn } from "./turns/queue-turns";
+import type { WhenBusy } from "./turns/when-busy";
 import type { NoAnswer } from "./who-answers";
 
 interface PostMessageRequest {
@@ -17,6 +18,8 @@ interface PostMessageRequest {
   mentions?: string[];
   /** Who says it, for a program that speaks for its users: a person of the thread. Only with an owner's or admin's key. */
   sender_id?: string;
+  /** What it does at an agent that is still answering; the thread's `when_busy` without it. */
+  when_busy?: WhenBusy;
   /** A retry with the same key and body gets the first answer again and starts nothing. Up to 255 characters. */
   idempotency_key?: Header<"Idempotency-Key">;
 }
@@ -34,12 +37,20 @@ export interface PostMessageResponse {
 /** Says something in a thread. Stores the message and one queued turn for each answering agent, and answers at once. */
 export const postMessage = api(
   { expose: true, auth: true, method: "POST", path: "/threads/:id/messages" },
-  async ({ id, content, mentions, sender_id, idempotency_key }: PostMessageRequest): Promise<PostMessageResponse> =>
+  async ({
+    id,
+    content,
+    mentions,
+    sender_id,
+    when_busy,
+    idempotency_key,
+  }: PostMessageRequest): Promise<PostMessageResponse> =>
     sendMessage(caller(), {
       threadId: id,
       content,
       mentions,
       senderId: sender_id,
+      whenBusy: when_busy,
       idempotencyKey: idempotency_key,
     }),
 );

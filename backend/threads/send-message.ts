@@ -1,3 +1,4 @@
+import type { Tx } from "../db/tenant";
 import { entryCursor } from "../lib/cursor";
 import type { LogEntry, Message } from "../lib/events";
 import { newId } from "../lib/ids";
@@ -5,11 +6,14 @@ import type { Caller } from "../organizations/authenticate";
 import { replayOrRun } from "./idempotency";
 import { inThread, requireLockedThread } from "./in-thread";
 import { publish } from "./live/channels";
-import { appendLog } from "./log";
+import { appendLog, type NewTurn } from "./log";
 import { refuseArchived, refuseTooManyTurns, refuseUnfit, requireSender } from "./refuse-message";
-import type { ParticipantView, ThreadContext } from "./thread-context";
-import { newTurns, type QueuedTurn, startable } from "./turns/queue-turns";
+import { requireMay } from "./roles";
+import type { ParticipantView, RunningTurn, ThreadContext, ThreadState } from "./thread-context";
+import { beginCancelling, type Cancelling, NOTHING_CANCELLED, requestCancel } from "./turns/cancel";
+import { newTurns, type QueuedTurn, queuedTurns, startable } from "./turns/queue-turns";
 import { startTurns } from "./turns/run-turn";
+import { refuseBusy, turnsAt, type WhenBusy } from "./turns/when-busy";
 import { keepRotation, type NoAnswer, whoAnswers } from "./who-answers";
 
 /** What is said, however it came: by HTTP or by another way in. */
@@ -20,6 +24,8 @@ export interface Saying {
   mentions?: string[] | undefined;
   /** In whose name; the caller's own without it. */
   senderId?: string | undefined;
+  /** What it does at an agent that is still answering; what the thread says without it. */
+  whenBusy?: WhenBusy | undefined;
   /** The caller's name for this request: said again with the same, it is answered again and nothing else. */
   idempotencyKey?: string | undefined;
 }
@@ -37,8 +43,9 @@ export interface Said {
 /** Stores a message with one queued turn for each answering agent, begins what can begin, and tells the thread's readers. */
 export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
   const { orgID } = who;
-  const { threadId, content, mentions, senderId, idempotencyKey } = saying;
+  const { threadId, content, mentions, senderId, whenBusy, idempotencyKey } = saying;
   let entries: LogEntry[] = [];
+  let interrupted: Cancelling = NOTHING_CANCELLED;
   let tellStored: (isStored: boolean) => void = () => {};
   const stored = new Promise<boolean>((resolve) => {
     tellStored = resolve;
@@ -50,7 +57,14 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
         orgId: orgID,
         caller: who.userID,
         key: idempotencyKey,
-        request: ["POST /threads/:id/messages", threadId, content, mentions ?? null, senderId ?? null],
+        request: [
+          "POST /threads/:id/messages",
+          threadId,
+          content,
+          mentions ?? null,
+          senderId ?? null,
+          whenBusy ?? null,
+        ],
       },
       async () => {
         const state = await requireLockedThread(tx, orgID, threadId);
@@ -59,13 +73,14 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
         const sender = requireSender(state, senderId ?? who.userID, who);
         const { seats, ...answering } = whoAnswers(state, { content, mentions, senderId: sender.user_id ?? "" });
         refuseTooManyTurns(state, seats.length);
-        const turns = newTurns(seats);
-        const message = messageFrom(sender, {
-          threadId,
-          seq: state.context.last_seq + 1,
-          branch: state.context.thread.branch,
-          content,
-        });
+        const policy = whenBusy ?? state.whenBusy;
+        const busy = turnsAt(state, seats);
+        if (policy === "reject") refuseBusy(busy);
+        if (policy === "interrupt" && busy.size > 0) requireMay(state, who, "cancel");
+        if (policy === "interrupt") interrupted = await interrupt(tx, orgID, threadId, busy, sender);
+        const turns = newTurns(seats, busy, policy);
+        const seq = state.context.last_seq + interrupted.entries.length + 1;
+        const message = messageFrom(sender, { threadId, seq, branch: state.context.thread.branch, content });
         message.mentions = answering.mentions;
         const starting = await startable(tx, { orgId: orgID, threadId, message, seats, turns, state });
         // Under the lock the message's place is certain, so Letta can begin its bookkeeping while PostgreSQL stores the message.
@@ -73,13 +88,13 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
         entries = await appendLog(tx, orgID, threadId, [{ type: "message", message }], turns);
         await keepRotation(tx, orgID, state, answering.rotationAt);
         message.created_at = onlyMessage(entries).created_at;
-        const queued = turns.map(({ id, agent_id }) => ({ id, agent_id, state: "queued" as const }));
         const context = {
           ...state.context,
-          running_turns: [...state.context.running_turns, ...queued],
+          running_turns: [...stillLive(state, interrupted), ...turns.map(waiting)],
           last_seq: message.seq,
           cursor: entryCursor(threadId, message.seq),
         };
+        const queued = queuedTurns(turns, busy, policy);
         return { success: true, message, turns: queued, no_answer: answering.noAnswer, context };
       },
     ),
@@ -88,8 +103,32 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
     throw error;
   });
   tellStored(true);
+  void beginCancelling(orgID, threadId, interrupted);
   publish(orgID, threadId, entries);
   return said;
+}
+
+/** The turns that the agents are at end, with what they have said; the message's own follow. */
+async function interrupt(
+  tx: Tx,
+  orgId: string,
+  threadId: string,
+  busy: Map<string, RunningTurn>,
+  sender: ParticipantView,
+): Promise<Cancelling> {
+  const turns = [...busy.values()].map(({ id }) => id);
+  return requestCancel(tx, orgId, threadId, turns, { by: sender.user_id ?? "", reason: "interrupted" });
+}
+
+function stillLive({ context }: ThreadState, { turns, entries }: Cancelling): RunningTurn[] {
+  const ended = new Set(entries.flatMap(({ event }) => (event.type === "turn_cancelled" ? [event.turn_id] : [])));
+  return context.running_turns
+    .filter(({ id }) => !ended.has(id))
+    .map((turn) => (turns.includes(turn.id) ? { ...turn, cancelling: true } : turn));
+}
+
+function waiting({ id, agent_id, steers_turn_id = null }: NewTurn): RunningTurn {
+  return { id, agent_id, state: "queued", cancelling: false, steers_turn_id };
 }
 
 /** The message as it will be stored; the log gives it its time. */

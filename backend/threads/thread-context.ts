@@ -2,6 +2,7 @@ import type { Tx } from "../db/tenant";
 import { entryCursor } from "../lib/cursor";
 import type { TokenUsage } from "../lib/events";
 import type { ParticipantRole } from "./roles";
+import type { WhenBusy } from "./turns/when-busy";
 
 /** Of one exchange: everything that follows one message of a person. */
 export interface ExchangeLimits {
@@ -30,6 +31,10 @@ export interface RunningTurn {
   id: string;
   agent_id: string;
   state: "queued" | "running";
+  /** It has been asked to stop and has not yet. */
+  cancelling: boolean;
+  /** The running turn that its message has joined, or is to join at that turn's next step. */
+  steers_turn_id: string | null;
 }
 
 /** The conversation that every thread-scoped answer carries, errors included. */
@@ -77,6 +82,8 @@ export interface ThreadState {
   agents: AgentSeat[];
   /** The participant to whom the rotation gave the word last, with the policy `round_robin`. */
   rotationAt: string | null;
+  /** What a message does at an agent that is answering, unless it says otherwise. */
+  whenBusy: WhenBusy;
 }
 
 type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name" | "branch"> & { letta_id: string | null };
@@ -86,6 +93,7 @@ interface ThreadRow {
   type: string;
   state: "active" | "archived";
   branch: number;
+  when_busy: WhenBusy;
   last_seq: number;
   seen_seq: number;
   prompt_tokens: number;
@@ -102,7 +110,7 @@ interface ThreadRow {
 
 /** $1 organization, $2 thread. `seen_seq` is last_seq as the statement's other reads see it. */
 const THREAD = `
-  select t.title, t.type, t.state, t.branch, t.last_seq, t.prompt_tokens, t.completion_tokens,
+  select t.title, t.type, t.state, t.when_busy, t.branch, t.last_seq, t.prompt_tokens, t.completion_tokens,
     t.turn_policy, t.coordinator_id, t.rotation_at, t.exchange_hops_max, t.exchange_turns_max, t.exchange_tokens_max,
     (select s.last_seq from threads s where s.org_id = t.org_id and s.id = t.id) as seen_seq,
     coalesce((
@@ -121,7 +129,8 @@ const THREAD = `
         left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id, c.branch) = (p.org_id, p.thread_id, v.id, t.branch)
       where p.org_id = t.org_id and p.thread_id = t.id and p.left_at is null), '[]') as participants,
     coalesce((
-      select jsonb_agg(jsonb_build_object('id', r.id, 'agent_id', r.agent_id, 'state', r.state) order by r.id)
+      select jsonb_agg(jsonb_build_object('id', r.id, 'agent_id', r.agent_id, 'state', r.state,
+        'cancelling', r.cancel_requested_at is not null, 'steers_turn_id', r.steers_turn_id) order by r.id)
       from turns r where r.org_id = t.org_id and r.thread_id = t.id and r.state in ('queued', 'running')), '[]') as running_turns
   from threads t where t.org_id = $1 and t.id = $2`;
 const THREAD_LOCKED = `${THREAD} for update of t`;
@@ -164,6 +173,7 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
   return {
     agents,
     rotationAt,
+    whenBusy: row.when_busy,
     context: {
       thread: { id: threadId, title, type, state, branch, turn_policy, coordinator_id, exchange_limits },
       participants,

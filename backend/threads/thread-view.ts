@@ -1,4 +1,5 @@
 import type { Tx } from "../db/tenant";
+import type { WhenBusy } from "./turns/when-busy";
 
 /** A thread as lists and answers show it. */
 export interface Thread {
@@ -7,6 +8,8 @@ export interface Thread {
   title: string | null;
   type: string;
   state: "active" | "archived";
+  /** What a message does at an agent that is still answering, unless the message says otherwise. */
+  when_busy: WhenBusy;
   last_seq: number;
   branch: number;
   /** The thread it was forked or split from, and that thread's last entry that counts; null where it was not, or that was erased. */
@@ -26,7 +29,7 @@ interface ThreadRow extends Omit<Thread, "created_at" | "updated_at" | "organiza
 
 export async function threadView(tx: Tx, orgId: string, threadId: string): Promise<Thread | null> {
   const row = await tx.queryRow<ThreadRow>`
-    select id, title, type, state, last_seq, branch, parent_id, parent_seq, created_by, created_at, updated_at
+    select id, title, type, state, when_busy, last_seq, branch, parent_id, parent_seq, created_by, created_at, updated_at
     from threads where org_id = ${orgId} and id = ${threadId}`;
   return row && toThread(orgId, row);
 }
@@ -40,7 +43,7 @@ interface ThreadPage {
 /** Threads, newest first, before the id `before`. */
 export async function threadViews(tx: Tx, orgId: string, { before, state, limit }: ThreadPage): Promise<Thread[]> {
   const rows = await tx.queryAll<ThreadRow>`
-    select id, title, type, state, last_seq, branch, parent_id, parent_seq, created_by, created_at, updated_at
+    select id, title, type, state, when_busy, last_seq, branch, parent_id, parent_seq, created_by, created_at, updated_at
     from threads
     where org_id = ${orgId} and (${before}::text is null or id < ${before}) and (${state}::text is null or state = ${state})
     order by id desc limit ${limit}`;

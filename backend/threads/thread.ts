@@ -10,7 +10,8 @@ import { requireMay } from "./roles";
 import type { ThreadContext } from "./thread-context";
 import { anySetting, changeSettings } from "./thread-settings";
 import { type Thread, threadView } from "./thread-view";
-import { type Cancelling, finishCancelling, requestCancelAll } from "./turns/cancel";
+import { finishCancelling, liveTurns, NOTHING_CANCELLED, requestCancel } from "./turns/cancel";
+import type { WhenBusy } from "./turns/when-busy";
 
 interface ThreadResponse {
   thread: Thread;
@@ -52,9 +53,11 @@ interface UpdateThreadRequest {
     /** Tokens of prompts and answers together: 0 to 10 000 000, 200 000 by default. */
     tokens?: number;
   };
+  /** What a message does at an agent that is still answering, unless the message says otherwise. */
+  when_busy?: WhenBusy;
 }
 
-/** Changes a thread's title and who answers in it, or archives it, which stops its agents, and brings it back. */
+/** Changes a thread's title, who answers in it and what a message does at a busy agent, or archives it, which stops its agents, and brings it back. */
 export const updateThread = api(
   { expose: true, auth: true, method: "PATCH", path: "/threads/:id" },
   async ({ id, ...changes }: UpdateThreadRequest): Promise<ThreadResponse> => {
@@ -77,19 +80,23 @@ export const updateThread = api(
 async function changeThread(
   who: Caller,
   threadId: string,
-  { title, state, ...settings }: Omit<UpdateThreadRequest, "id">,
+  { title, state, when_busy, ...settings }: Omit<UpdateThreadRequest, "id">,
 ): Promise<void> {
-  const orgId = who.orgID;
-  const cancelling = await inThread(orgId, threadId, async (tx): Promise<Cancelling> => {
+  const { orgID: orgId, userID } = who;
+  const cancelling = await inThread(orgId, threadId, async (tx) => {
     const locked = await requireLockedThread(tx, orgId, threadId);
-    if (title !== undefined || anySetting(settings) || state === undefined) requireMay(locked, who, "change_settings");
+    const isSettings = title !== undefined || when_busy !== undefined || anySetting(settings);
+    if (isSettings || state === undefined) requireMay(locked, who, "change_settings");
     if (state !== undefined) requireMay(locked, who, "archive");
     if (anySetting(settings)) await changeSettings(tx, orgId, locked, settings);
     await tx.exec`
       update threads
-      set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state), updated_at = now()
+      set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state),
+        when_busy = coalesce(${when_busy ?? null}, when_busy), updated_at = now()
       where org_id = ${orgId} and id = ${threadId}`;
-    return state === "archived" ? requestCancelAll(tx, orgId, threadId) : { turns: [], entries: [] };
+    if (state !== "archived") return NOTHING_CANCELLED;
+    const live = await liveTurns(tx, orgId, threadId);
+    return requestCancel(tx, orgId, threadId, live, { by: userID, reason: "archived" });
   });
   await finishCancelling(orgId, threadId, cancelling);
 }

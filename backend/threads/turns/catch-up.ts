@@ -7,6 +7,9 @@ const MISSED_MESSAGES_MAX = 50;
 /** About 6 000 tokens at 4 characters each. */
 const MISSED_CHARS_MAX = 24_000;
 
+/** Before a message that the agent took into an answer while it gave it. */
+const ANSWERED = "<note>The next message came during your answer above, which answers it.</note>\n";
+
 /** Bare words that look like our own tag are told in one: they would stay in what the agent remembers as somebody else's. */
 const TAG = /<\/?(?:message|note)\b/i;
 
@@ -32,17 +35,32 @@ export async function tellAgent(tx: Tx, { orgId, threadId, seat, message, state 
   return render(missed, message, seat);
 }
 
-interface Missed {
+/** What an agent is told of a message that joins its running turn: as `tellAgent` would, without what it missed. */
+export function tellInBetween(message: Said, agentId: string, state: ThreadState): string {
+  const people = state.context.participants.filter((p) => p.kind === "user").length;
+  const isAlone = people <= 1 && state.agents.length <= 1 && !TAG.test(message.content);
+  return isAlone ? message.content : speak(message, agentId);
+}
+
+interface Said {
   sender_type: SenderType;
   sender_id: string;
   sender_name: string;
   content: string;
 }
 
+interface Missed extends Said {
+  /** The agent has answered it: it joined an earlier turn of its. But it was not kept in its memory. */
+  answered: boolean;
+}
+
 async function missedMessages(tx: Tx, { orgId, threadId, seat, message }: Telling): Promise<Missed[]> {
   if (!seat.unheard) return []; // the common case needs no query
   const rows = await tx.queryAll<Missed>`
-    select m.sender_type, m.sender_id, m.sender_name, m.content
+    select m.sender_type, m.sender_id, m.sender_name, m.content, exists (
+      select from turns j
+      where j.org_id = m.org_id and j.thread_id = m.thread_id and j.message_seq = m.seq and j.joined_at is not null
+        and (j.agent_version_id, j.branch) = (${seat.agent_version_id}::text, ${seat.branch}::int) and j.state = 'completed') as answered
     from branch_spans(${orgId}, ${threadId}, ${seat.branch}::int) s cross join lateral (
       select m.* from messages m left join turns t on (t.org_id, t.id) = (m.org_id, m.turn_id)
       where m.org_id = ${orgId} and m.thread_id = ${threadId}
@@ -59,7 +77,7 @@ function render(missed: Missed[], message: Message, seat: AgentSeat): string {
   const said: string[] = [];
   let chars = 0;
   for (const one of missed.toReversed()) {
-    const text = speak(one, seat);
+    const text = `${one.answered ? ANSWERED : ""}${speak(one, seat.agent_id)}`;
     if (chars + text.length > MISSED_CHARS_MAX) break;
     chars += text.length;
     said.unshift(text);
@@ -68,19 +86,13 @@ function render(missed: Missed[], message: Message, seat: AgentSeat): string {
   return [
     ...(left > 0 ? [`<note>${left} earlier messages are left out.</note>`] : []),
     ...said,
-    speak(message, seat),
+    speak(message, seat.agent_id),
   ].join("\n");
 }
 
-function speak({ sender_type, sender_id, sender_name, content }: Missed, seat: AgentSeat): string {
+function speak({ sender_type, sender_id, sender_name, content }: Said, agentId: string): string {
   const role =
-    sender_type === "agent"
-      ? sender_id === seat.agent_id
-        ? "you"
-        : "agent"
-      : sender_type === "user"
-        ? "person"
-        : "system";
+    sender_type === "agent" ? (sender_id === agentId ? "you" : "agent") : sender_type === "user" ? "person" : "system";
   return `<message from="${escapeText(sender_name).replaceAll('"', "&quot;")}" role="${role}">${escapeText(content)}</message>`;
 }
 

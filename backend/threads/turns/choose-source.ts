@@ -8,5 +8,8 @@ import type { TurnSource } from "./turn-source";
  */
 export const turnSource: TurnSource = process.env.GRAPHYN_TURN_SOURCE === "gateway" ? gatewaySource : lettaRelay;
 
+/** Whether a message can join a running turn: what the model is asked has to come through here. */
+export const CAN_STEER = turnSource === gatewaySource;
+
 /** Off with GRAPHYN_ASK_AHEAD=off, for upstreams that charge too much for a guess. */
 export const ASK_AHEAD = process.env.GRAPHYN_ASK_AHEAD !== "off";

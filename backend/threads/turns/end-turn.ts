@@ -1,5 +1,5 @@
 import { type Tx, tenant } from "../../db/tenant";
-import type { LogEntry, TokenUsage } from "../../lib/events";
+import type { CancelReason, LogEntry, TokenUsage } from "../../lib/events";
 import { newId } from "../../lib/ids";
 import { keepInBranch } from "../branches/keep-in-branch";
 import { holdThread } from "../hold-thread";
@@ -7,6 +7,7 @@ import { appendLog, type Draft } from "../log";
 import { PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
 import type { TurnToRun } from "./run-turn";
+import { endJoined } from "./steer";
 import { statesFor } from "./turn-state";
 
 interface Ending {
@@ -51,16 +52,18 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     if (!isThere) return NOTHING; // erased meanwhile
     const failed = outcome.kind === "failed" ? outcome : null;
     const action = ({ completed: "complete", failed: "fail", cancelled: "cancel" } as const)[outcome.kind];
-    const ended = await tx.queryRow<{ thread_branch: number }>`
+    const ended = await tx.queryRow<CancelledBy & { thread_branch: number }>`
       update turns
       set state = ${outcome.kind}, ended_at = now(), first_token_ms = ${outcome.firstTokenMs}::int, letta_run_id = ${outcome.runId}::text,
         prompt_tokens = ${outcome.usage?.prompt_tokens ?? null}::int, completion_tokens = ${outcome.usage?.completion_tokens ?? null}::int,
         error_reason = ${failed?.reason ?? null}::text, error_message = ${failed?.message ?? null}::text
       where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) and lease_owner = ${PROCESS_ID}
-      returning (select branch from threads where org_id = ${orgId} and id = ${threadId}) as thread_branch`;
+      returning cancelled_by, cancel_reason,
+        (select branch from threads where org_id = ${orgId} and id = ${threadId}) as thread_branch`;
     if (!ended) return NOTHING;
 
-    const entries = await appendLog(tx, orgId, threadId, lastWords(turn, text, outcome));
+    const joined = await endJoined(tx, turn, outcome.kind);
+    const entries = await appendLog(tx, orgId, threadId, lastWords(turn, text, outcome, ended, joined));
     if (seat.branch !== ended.thread_branch) await keepInBranch(tx, orgId, threadId, seat.branch, entries);
     await tx.exec`delete from turn_deltas where org_id = ${orgId} and turn_id = ${turnId}`;
     await countTokens(tx, turn, outcome.usage);
@@ -87,7 +90,18 @@ export async function handOver({ orgId, threadId, seat }: EndingTurn): Promise<T
   });
 }
 
-function lastWords({ turnId, seat }: EndingTurn, text: string, outcome: Outcome): Draft[] {
+interface CancelledBy {
+  cancelled_by: string | null;
+  cancel_reason: CancelReason | null;
+}
+
+function lastWords(
+  { turnId, seat }: EndingTurn,
+  text: string,
+  outcome: Outcome,
+  { cancelled_by, cancel_reason: reason }: CancelledBy,
+  joined: string[],
+): Draft[] {
   const { agent_id, name, branch } = seat;
   const id = text === "" ? null : newId("msg");
   const status = outcome.kind === "completed" ? "complete" : outcome.kind;
@@ -115,10 +129,31 @@ function lastWords({ turnId, seat }: EndingTurn, text: string, outcome: Outcome)
       return [
         ...said,
         { type: "turn_completed", turn_id: turnId, agent_id, message_id: id, first_token_ms, duration_ms, usage },
+        ...joined.map((turn_id) => ({
+          type: "turn_completed" as const,
+          turn_id,
+          agent_id,
+          message_id: id,
+          first_token_ms: null,
+          duration_ms,
+          usage: null,
+          joined_turn_id: turnId,
+        })),
       ];
     }
     case "cancelled":
-      return [...said, { type: "turn_cancelled", turn_id: turnId, agent_id, message_id: id }];
+      return [
+        ...said,
+        { type: "turn_cancelled", turn_id: turnId, agent_id, message_id: id, cancelled_by, reason },
+        ...joined.map((turn_id) => ({
+          type: "turn_cancelled" as const,
+          turn_id,
+          agent_id,
+          message_id: id,
+          cancelled_by,
+          reason,
+        })),
+      ];
     case "failed": {
       const { reason, message: error, retryable } = outcome;
       return [...said, { type: "agent_error", turn_id: turnId, agent_id, error, reason, retryable }];

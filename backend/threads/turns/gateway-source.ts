@@ -5,6 +5,7 @@ import { askUpstream } from "../../models/ask-upstream";
 import { dropGuess, guess } from "../../models/guesses";
 import { type ModelEvent, type OpenTurn, openTurn } from "../../models/open-turns";
 import { otidOf } from "./letta-relay";
+import { createSteer } from "./steer";
 import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
 
 /** Events between the model and the log; a token is one. */
@@ -25,6 +26,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
   const letta = await forOrg(input.orgId);
   // What an earlier, stopped turn of this conversation may still ask must not be taken for this one's.
   await letta.settled(input.conversationId);
+  if (signal.aborted) return;
   const late = new AbortController();
   const silence = watchSilence(() => late.abort(new LettaError("timeout", { code: "silent" })));
   const turn: OpenTurn = {
@@ -38,6 +40,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
       silence.hear(event);
       words.hear(event);
     },
+    steer: createSteer(input),
   };
   const close = openTurn(turn);
   if (input.askAhead) guess(turn, input.content, askUpstream);

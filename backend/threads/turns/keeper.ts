@@ -7,6 +7,7 @@ import { endTurn, type Outcome, type TurnEnd } from "./end-turn";
 import { LEASE, LEASE_RENEW_MS, LEASE_SWEEP_MS, PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
 import { ATTEMPTS_MAX, startTurns, stopTurn, turnsHere } from "./run-turn";
+import { releaseJoined } from "./steer";
 
 /**
  * Keeps turns alive, and ends those whose process died. Every process prolongs the leases of its own turns and looks for leases that
@@ -97,6 +98,7 @@ async function takeOver({ org_id, id, thread_id, agent_id }: Found): Promise<voi
         return turn.stop ? "cancelled" : "failed";
       }
       await tx.exec`update turns set state = 'queued' where org_id = ${org_id} and id = ${id}`;
+      await releaseJoined(tx, org_id, id); // it begins anew, and has heard nothing
     }
     const next = await nextTurn(tx, { orgId: org_id, threadId: thread_id, agentId: agent_id, leased: false });
     return { entries: [], next: next ? [next] : [] };

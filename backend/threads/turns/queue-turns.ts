@@ -2,19 +2,38 @@ import type { Tx } from "../../db/tenant";
 import type { Message } from "../../lib/events";
 import { newId } from "../../lib/ids";
 import type { NewTurn } from "../log";
-import type { AgentSeat, ThreadState } from "../thread-context";
+import type { AgentSeat, RunningTurn, ThreadState } from "../thread-context";
 import { tellAgent } from "./catch-up";
+import { CAN_STEER } from "./choose-source";
 import type { TurnToRun } from "./run-turn";
+import type { TurnState } from "./turn-state";
+import type { Disposition, WhenBusy } from "./when-busy";
 
 export interface QueuedTurn {
   id: string;
   agent_id: string;
-  state: "queued" | "running";
+  state: TurnState;
+  /** What the message does at this agent. */
+  disposition: Disposition;
+  /** The turn that it waits for, interrupts or is to join; null when it starts at once. */
+  busy_turn_id: string | null;
 }
 
-/** One turn for each agent, to be appended with the message that they answer. */
-export function newTurns(seats: AgentSeat[]): NewTurn[] {
-  return seats.map(({ agent_id, agent_version_id }) => ({ id: newId("turn"), agent_id, agent_version_id }));
+/** One turn for each agent, to be appended with the message that they answer; `busy` are the turns that the agents are at. */
+export function newTurns(seats: AgentSeat[], busy: Map<string, RunningTurn>, whenBusy: WhenBusy): NewTurn[] {
+  return seats.map(({ agent_id, agent_version_id }) => {
+    const steers_turn_id = (whenBusy === "steer" && CAN_STEER && busy.get(agent_id)?.id) || null;
+    return { id: newId("turn"), agent_id, agent_version_id, steers_turn_id };
+  });
+}
+
+/** The new turns as the answer shows them. */
+export function queuedTurns(turns: NewTurn[], busy: Map<string, RunningTurn>, whenBusy: WhenBusy): QueuedTurn[] {
+  return turns.map(({ id, agent_id, steers_turn_id }) => {
+    const at = busy.get(agent_id);
+    const waiting = steers_turn_id ? "steering" : whenBusy === "interrupt" ? "interrupting" : "enqueued";
+    return { id, agent_id, state: "queued", disposition: at ? waiting : "starting", busy_turn_id: at?.id ?? null };
+  });
 }
 
 interface Queue {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
 import type { LogEntry, Message } from "../../lib/events";
 import { publish, speak, startSpeaking, stopSpeaking } from "../live/channels";
@@ -140,9 +141,20 @@ async function listen(
   for (let attempt = turn.attempt; ; attempt++) {
     try {
       const conversationId = await ensureConversation(turn.orgId, turn.threadId, turn.seat);
+      if (signal.aborted) return stopped(outcome, signal);
       const { orgId, threadId, turnId, content, seat } = turn;
       for await (const event of source(
-        { orgId, threadId, turnId, lettaAgentId: seat.letta_id, conversationId, content, askAhead: ASK_AHEAD, attempt },
+        {
+          orgId,
+          threadId,
+          turnId,
+          agentId: seat.agent_id,
+          lettaAgentId: seat.letta_id,
+          conversationId,
+          content,
+          askAhead: ASK_AHEAD,
+          attempt,
+        },
         signal,
       )) {
         switch (event.type) {
@@ -198,7 +210,8 @@ async function listen(
       if (!known.retryable || known.tried || text.text !== "" || attempt >= ATTEMPTS_MAX) {
         return { ...outcome, kind: "failed", reason: known.reason, message: known.message, retryable: known.retryable };
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS * 2 ** attempt * (0.5 + Math.random())));
+      const delay = RETRY_DELAY_MS * 2 ** attempt * (0.5 + Math.random());
+      await sleep(delay, undefined, { signal }).catch(() => undefined); // stopped: seen before Letta is asked again
     }
   }
 }

@@ -14,6 +14,7 @@ export interface TurnInput {
   orgId: string;
   threadId: string;
   turnId: string;
+  agentId: string;
   lettaAgentId: string;
   conversationId: string;
   /** What the agent is told: the new message, after what it has not heard yet. */
