@@ -221,6 +221,8 @@ describe("turns", () => {
     const talker = await newAgent(org, "Talker", "openai-proxy/dev-n40-r20");
     const id = await newThread(org, [talker]);
     const stream = await openStream(org, id);
+    // A new reader is shown no turn_started of before it caught up.
+    await stream.until((received) => ofType(received, "caught_up").length > 0);
     await say(id, "first");
     const { turns } = await say(id, "second");
     const cancelled = await ok(
