@@ -31,7 +31,7 @@ const taskList = {
 /** Every hour, once however many processes run. */
 const crontab = "17 * * * * forget_failed_jobs";
 
-run({
+const runner = run({
   pgPool,
   logger,
   taskList,
@@ -39,4 +39,10 @@ run({
   concurrency: CONCURRENT_JOBS_MAX,
   pollInterval: POLL_MS,
   noHandleSignals: true,
-}).catch((error) => log.error("the job worker could not start", { error: String(error) }));
+});
+runner.catch((error) => log.error("the job worker could not start", { error: String(error) }));
+
+/** Takes no more jobs and resolves when those under way have ended, or were given back after graphile-worker's five seconds. */
+export async function stopWorker(): Promise<void> {
+  await (await runner).stop();
+}

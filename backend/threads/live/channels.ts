@@ -1,10 +1,11 @@
 import log from "encore.dev/log";
-import { tenant } from "../../db/tenant";
+import { type Tx, tenant } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
 import { readLog } from "../log";
 import { PROCESS_ID } from "../turns/lease";
 import { type Channel, createChannel, type Speaker } from "./channel";
 import { onHint, tell } from "./fanout/tell";
+import { createLooks } from "./looks";
 import { readSaid } from "./said-so-far";
 
 /**
@@ -25,13 +26,15 @@ interface Open {
 }
 const channels = new Map<string, Open>();
 
-/** How often a thread with readers is compared with its log. */
-const POLL_MS = 2_000;
+/** How often a thread with readers is compared with its log: finds what a lost hint would have told. */
+const POLL_MS = Number(process.env.GRAPHYN_POLL_MS ?? 2_000);
 /** A writer that committed first may report second; a hole older than this is read from the log. */
 const HOLE_MS = 30;
 const FILL_ENTRIES_MAX = 500;
 /** Pages of the log that one look takes; the next one goes on. */
 const FILL_PAGES_MAX = 20;
+/** Organizations whose threads are looked at beside each other for hints; each look has a connection of the pool (ENCORE_NODE_DB_POOL). */
+const LOOKS_AT_ONCE_MAX = 3;
 
 /** A channel, kept open until it is released. */
 export interface Hold {
@@ -42,6 +45,8 @@ export interface Hold {
 /** The thread's channel, made at `seq` when there is none: everything up to there must be known to whoever asks. */
 export function holdChannel(orgId: string, threadId: string, seq: number): Hold {
   const open = opened(orgId, threadId, seq);
+  // Hints of a thread that nobody reads are not kept: what was hinted while its first reader came is looked for now.
+  if (open.channel.readers === 0) setImmediate(() => looks.want(orgId, threadId));
   open.holds++;
   let held = true;
   return {
@@ -133,25 +138,49 @@ export async function refresh(orgId: string, threadId: string): Promise<void> {
   return open.refreshing;
 }
 
-async function look({ orgId, threadId, channel }: Open): Promise<void> {
+function look({ orgId, threadId }: Open): Promise<void> {
+  return lookTogether(orgId, [threadId]);
+}
+
+/** Looks at threads of one organization in one transaction: at all their words, and at the logs of those that have something new. */
+async function lookTogether(orgId: string, threadIds: string[]): Promise<void> {
+  const open = threadIds.flatMap((threadId) => channels.get(`${orgId}/${threadId}`) ?? []);
+  if (open.length === 0) return;
   try {
     await tenant(orgId, async (tx) => {
+      const ids = open.map(({ threadId }) => threadId);
+      const known = Object.assign({}, ...open.map(({ channel }) => channel.known())) as Record<string, number>;
       // The words first: whoever has begun to speak by now has its start in the log that is read after them.
-      const words = await readSaid(tx, orgId, threadId, channel.known());
-      for (let pages = 0, full = true; full; pages++) {
-        if (pages === FILL_PAGES_MAX) return;
-        const page = await readLog(tx, orgId, threadId, channel.seq, FILL_ENTRIES_MAX);
-        channel.append(page.entries);
-        full = page.full;
+      const words = await readSaid(tx, orgId, ids, known);
+      const rows = await tx.queryAll<{ id: string; last_seq: number }>`
+        select id, last_seq from threads where org_id = ${orgId} and id = any(${ids}::text[])`;
+      const lastSeq = new Map(rows.map((row) => [row.id, row.last_seq]));
+      const reached = new Set<string>();
+      for (const { threadId, channel } of open) {
+        const last = lastSeq.get(threadId);
+        if (last === undefined) closeErased(orgId, threadId);
+        else if (await bringTo(tx, orgId, threadId, channel, last)) reached.add(threadId);
       }
-      for (const piece of words) channel.catchUp(piece);
+      for (const piece of words)
+        if (reached.has(piece.threadId)) channels.get(`${orgId}/${piece.threadId}`)?.channel.catchUp(piece);
     });
   } catch (error) {
-    log.warn("reading a thread for its readers failed; the next look tries again", {
-      thread_id: threadId,
+    log.warn("reading threads for their readers failed; the next look tries again", {
+      threads: open.length,
       error: String(error),
     });
   }
+}
+
+/** Gives a channel the log up to an entry; false when that takes more pages than one look may. */
+async function bringTo(tx: Tx, orgId: string, threadId: string, channel: Channel, seq: number): Promise<boolean> {
+  for (let pages = 0; channel.seq < seq; pages++) {
+    if (pages === FILL_PAGES_MAX) return false;
+    const { entries } = await readLog(tx, orgId, threadId, channel.seq, FILL_ENTRIES_MAX);
+    channel.append(entries);
+    if (entries.length === 0) return false; // erased since
+  }
+  return true;
 }
 
 async function poll(): Promise<void> {
@@ -189,14 +218,14 @@ async function pollForEver(): Promise<void> {
 }
 setTimeout(() => void pollForEver(), POLL_MS).unref();
 
+const looks = createLooks({ atOnce: LOOKS_AT_ONCE_MAX, look: lookTogether });
 for (const change of ["log", "text"] as const) {
   onHint(change, (hints) => {
-    if (hints !== "all") for (const { orgId, threadId } of hints) void refreshIfRead(orgId, threadId);
-    else if (change === "log") void poll();
+    if (hints === "all") {
+      if (change === "log") void poll();
+      return;
+    }
+    for (const { orgId, threadId } of hints)
+      if ((channelOf(orgId, threadId)?.readers ?? 0) > 0) looks.want(orgId, threadId);
   });
-}
-
-async function refreshIfRead(orgId: string, threadId: string): Promise<void> {
-  const channel = channelOf(orgId, threadId);
-  if (channel && channel.readers > 0) await refresh(orgId, threadId);
 }

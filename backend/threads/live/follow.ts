@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
 import type { Cursor } from "../../lib/cursor";
 import type { LiveEvent } from "../../lib/events";
-import { encodeEvent, HEARTBEAT } from "../../lib/sse";
+import { encodeEvent, encodeRetry, HEARTBEAT } from "../../lib/sse";
+import { stopping } from "../../lib/stopping";
 import { keyIsValid } from "../../organizations/authenticate";
 import { encodeOnce } from "./encode-once";
 import type { Delivery } from "./place";
@@ -12,6 +13,9 @@ const STREAM_LIFETIME_MS = Number(process.env.GRAPHYN_STREAM_LIFETIME_MS ?? 4 * 
 /** Lifetimes differ by up to this share, so that readers who came together do not all come back together. */
 const STREAM_LIFETIME_JITTER = 1 / 8;
 const HEARTBEAT_MS = 15_000;
+/** When readers of a process that ends are to come back: elsewhere, and not all at once. */
+const COME_BACK_MS_MIN = 100;
+const COME_BACK_MS_SPREAD = 900;
 /** How long an ended reader has to take what was written for it; then the connection is cut, with what it holds in memory. */
 const LAST_WORDS_MS_MAX = 10_000;
 
@@ -34,6 +38,7 @@ export async function follow(resp: ServerResponse, { orgId, keyId, threadId, fro
   const beat = setInterval(() => void heartbeat(), HEARTBEAT_MS);
   const life = setTimeout(leave, STREAM_LIFETIME_MS * (1 + Math.random() * STREAM_LIFETIME_JITTER));
   resp.once("close", leave); // on hosts that tell
+  stopping.addEventListener("abort", leave, { once: true });
   resp.on("error", leave); // an error that nobody listens for would end the process
 
   async function heartbeat(): Promise<void> {
@@ -64,10 +69,12 @@ export async function follow(resp: ServerResponse, { orgId, keyId, threadId, fro
       return;
     }
     if (why === "erased") lastWord("thread_erased", "This thread was erased.");
+    if (stopping.aborted) resp.write(encodeRetry(COME_BACK_MS_MIN + Math.random() * COME_BACK_MS_SPREAD));
     resp.end();
     setTimeout(() => resp.destroy(), LAST_WORDS_MS_MAX).unref(); // changes nothing for a reader that has taken all
   } finally {
     clearInterval(beat);
     clearTimeout(life);
+    stopping.removeEventListener("abort", leave);
   }
 }

@@ -130,7 +130,7 @@ function readPage(orgId: string, threadId: string, after: number): Promise<Page>
   const channel = channelOf(orgId, threadId);
   return tenant(orgId, async (tx) => {
     const words =
-      channel !== null && channel.readers > 0 ? [] : await readSaid(tx, orgId, threadId, channel?.known() ?? {});
+      channel !== null && channel.readers > 0 ? [] : await readSaid(tx, orgId, [threadId], channel?.known() ?? {});
     return { ...(await readLog(tx, orgId, threadId, after, REPLAY_PAGE)), words };
   });
 }

@@ -1,9 +1,10 @@
 import log from "encore.dev/log";
 import { dispatch, tenant } from "../../db/tenant";
+import { stopping } from "../../lib/stopping";
 import { holdThread } from "../hold-thread";
 import { publish } from "../live/channels";
 import { onHint } from "../live/fanout/tell";
-import { endTurn, type Outcome, type TurnEnd } from "./end-turn";
+import { endTurn, INTERRUPTED, type Outcome, type TurnEnd } from "./end-turn";
 import { LEASE, LEASE_RENEW_MS, LEASE_SWEEP_MS, PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
 import { ATTEMPTS_MAX, startTurns, stopTurn, turnsHere } from "./run-turn";
@@ -55,6 +56,7 @@ async function renew(): Promise<void> {
 }
 
 async function sweep(): Promise<void> {
+  if (stopping.aborted) return; // others do
   const found = await dispatch(
     (tx) => tx.queryAll<Found>`
       select org_id, id, thread_id, agent_id from turns
@@ -132,16 +134,7 @@ async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "c
   if (!turn) return { entries: [], next: [] };
   const { thread_id: threadId, agent_id, name, agent_version_id, branch } = turn;
   const figures = { firstTokenMs: null, durationMs: turn.ms, runId: null, usage: null };
-  const outcome: Outcome =
-    kind === "cancelled"
-      ? { ...figures, kind }
-      : {
-          ...figures,
-          kind,
-          reason: "interrupted",
-          message: "The server stopped while the agent was answering. What it had said is kept.",
-          retryable: true,
-        };
+  const outcome: Outcome = kind === "cancelled" ? { ...figures, kind } : { ...figures, ...INTERRUPTED };
   return endTurn({ orgId, threadId, turnId, seat: { agent_id, name, agent_version_id, branch } }, turn.text, outcome);
 }
 
@@ -149,21 +142,23 @@ async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "c
  * Another process says that turns are to be looked at: one of ours is to stop, or it has let go of some of its own. Hints that come while
  * we look make us look once more.
  */
-let looking: Promise<void> | null = null;
+let isLooking = false;
 let isLookWanted = false;
-function lookNow(): void {
+async function lookNow(): Promise<void> {
   isLookWanted = true;
-  looking ??= (async () => {
+  if (isLooking) return;
+  isLooking = true;
+  try {
     while (isLookWanted) {
       isLookWanted = false;
       await renew();
       await sweep();
     }
-  })()
-    .catch((error) => log.warn("looking at turns failed; tried again shortly", { error: String(error) }))
-    .finally(() => {
-      looking = null;
-    });
+  } catch (error) {
+    log.warn("looking at turns failed; tried again shortly", { error: String(error) });
+  } finally {
+    isLooking = false;
+  }
 }
 
 /** Runs `work` again and again, `ms` apart, whatever becomes of one run. */
@@ -177,6 +172,6 @@ function every(ms: number, what: string, work: () => Promise<void>): void {
   again();
 }
 
-onHint("turns", lookNow);
+onHint("turns", () => void lookNow());
 every(LEASE_RENEW_MS, "prolonging leases", renew);
 every(LEASE_SWEEP_MS, "looking for abandoned turns", sweep);

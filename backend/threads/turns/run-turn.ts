@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
 import type { LogEntry, Message } from "../../lib/events";
+import { stopping } from "../../lib/stopping";
 import { publish, speak, startSpeaking, stopSpeaking } from "../live/channels";
 import { addText, beginText, endText, type Running, storeRest } from "../live/running-text";
 import type { AgentSeat } from "../thread-context";
 import { ASK_AHEAD, turnSource } from "./choose-source";
 import { ensureConversation } from "./conversation";
-import { endTurn, handOver, type Outcome } from "./end-turn";
+import { endTurn, handOver, INTERRUPTED, type Outcome } from "./end-turn";
+import { letGo, letQueuedGo } from "./let-go";
 import { markStarted } from "./mark-started";
 import { makeSayable } from "./sayable";
 import { SourceError, type TurnSource } from "./turn-source";
@@ -35,7 +37,7 @@ const END_RETRY_MS = 100;
 const ANSWER_CHARS_MAX = 1_000_000;
 
 /** Why a turn is stopped from outside: what `AbortController.abort` is given. */
-export type StopReason = "cancelled" | "deadline" | "lost";
+export type StopReason = "cancelled" | "deadline" | "lost" | "shutdown";
 
 const running = new Map<string, { controller: AbortController; ended: Promise<void>; isStored: boolean }>();
 
@@ -45,6 +47,10 @@ const running = new Map<string, { controller: AbortController; ended: Promise<vo
  * leaves nothing of it in Letta.
  */
 export function startTurns(turns: TurnToRun[], stored: Promise<boolean> = Promise.resolve(true)): void {
+  if (stopping.aborted) {
+    if (turns.length > 0) void stored.then(() => letQueuedGo(turnsHere()));
+    return;
+  }
   for (const turn of turns) {
     if (running.has(turn.turnId)) continue;
     const controller = new AbortController();
@@ -64,6 +70,11 @@ export function startTurns(turns: TurnToRun[], stored: Promise<boolean> = Promis
 /** The turns this process works on and the database has: one whose message is being stored is nobody's yet, and not lost. */
 export function turnsHere(): string[] {
   return [...running].filter(([, { isStored }]) => isStored).map(([id]) => id);
+}
+
+/** Resolves when every turn of this process has ended, those included that begin meanwhile. */
+export async function turnsEnded(): Promise<void> {
+  while (running.size > 0) await Promise.allSettled([...running.values()].map(({ ended }) => ended));
 }
 
 /** Stops a turn if it runs in this process; resolves when it has ended and its end is stored. False if it does not run here. */
@@ -102,6 +113,10 @@ async function runTurn(
     if (entry === null) {
       // Somebody ended the turn, or took it, before it began; those who wait behind it must not wait for ever.
       startTurns(await handOver(turn));
+      return;
+    }
+    if (controller.signal.reason === ("shutdown" satisfies StopReason) && text.text === "") {
+      await letGo(turn); // nothing was said: another process begins it again
       return;
     }
     const end = await endSurely(turn, text, outcome);
@@ -226,5 +241,6 @@ function stopped(outcome: Outcome, signal: AbortSignal): Outcome {
       retryable: true,
     };
   }
+  if (signal.reason === "shutdown") return { ...outcome, ...INTERRUPTED };
   return { ...outcome, kind: "cancelled" };
 }

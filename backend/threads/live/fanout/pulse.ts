@@ -10,6 +10,8 @@ export interface Pulse {
   mark(orgId: string, threadId: string, change: Change): void;
   /** A beat is wanted for what `before` does. */
   want(): void;
+  /** Resolves when all that was marked has left. */
+  idle(): Promise<void>;
 }
 
 interface Beat {
@@ -29,6 +31,7 @@ export function createPulse({ intervalMs, before, send }: Beat): Pulse {
   let timer: NodeJS.Timeout | null = null;
   let isBeating = false;
   let isWanted = false;
+  const waiting: (() => void)[] = [];
   let last = Number.NEGATIVE_INFINITY;
 
   function want(): void {
@@ -50,6 +53,7 @@ export function createPulse({ intervalMs, before, send }: Beat): Pulse {
     } finally {
       isBeating = false;
       if (isWanted || pending.size > 0) want();
+      else for (const resolve of waiting.splice(0)) resolve();
     }
   }
 
@@ -72,5 +76,8 @@ export function createPulse({ intervalMs, before, send }: Beat): Pulse {
       want();
     },
     want,
+    async idle() {
+      if (timer !== null || isBeating) await new Promise<void>((resolve) => void waiting.push(resolve));
+    },
   };
 }

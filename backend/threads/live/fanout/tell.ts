@@ -55,3 +55,8 @@ export function beforeTelling(work: () => Promise<void>): void {
 export function wantPulse(): void {
   pulse.want();
 }
+
+/** Resolves when all that was to be told has left this process. */
+export function everythingTold(): Promise<void> {
+  return pulse.idle();
+}
