@@ -82,7 +82,8 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
           continue;
         case "finish":
           if (event.reason === "content_filter") turn.hear({ type: "failed", ...refused() });
-          yield* calls;
+          if (event.reason === "length") turn.hear({ type: "failed", ...TOO_LONG });
+          if (event.reason === "tool_calls") yield* calls;
           // Not after a steered step: Letta does not know what was asked with it.
           if (event.reason === "stop" && calls.length === 0 && asked === body) remember(conversationId, body, text);
           break;
@@ -118,6 +119,12 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
     recordCall({ orgId, purpose: "turn", turnId: turn.turnId, model: String(body.model), usage, durationMs });
   }
 }
+
+const TOO_LONG = {
+  reason: "answer_too_long",
+  message: "The agent's answer reached the longest length that its language model gives, and ends there.",
+  retryable: false,
+};
 
 function refused(): { reason: string; message: string; retryable: boolean } {
   const { message, retryable } = new UpstreamError("content_refused");

@@ -16,6 +16,7 @@ const PAGE_MESSAGES_MAX = 100;
 export interface LettaMessage {
   id: string;
   message_type: string;
+  date: string;
   content?: string;
   otid?: string | null;
   tool_call?: { name: string | null; arguments: string | null; tool_call_id?: string };
@@ -96,11 +97,11 @@ export async function behindGateway(): Promise<BehindGateway> {
     );
     return row?.letta_conversation_id ?? "";
   };
-  const inLetta = async (threadId: string) =>
-    call<LettaMessage[]>(
-      "GET",
-      `/v1/conversations/${await conversationOf(threadId)}/messages?limit=${PAGE_MESSAGES_MAX}&order=asc`,
-    );
+  const inLetta = async (threadId: string) => {
+    const path = `/v1/conversations/${await conversationOf(threadId)}/messages?limit=${PAGE_MESSAGES_MAX}&order=asc`;
+    // By time: the places of a conversation's messages change when it is compacted.
+    return (await call<LettaMessage[]>("GET", path)).toSorted((a, b) => Date.parse(a.date) - Date.parse(b.date));
+  };
   const agent = (model: string, more: object = {}) =>
     ok(
       org.call<{ agent_id: string; letta_id: string }>("POST", "/agents", {

@@ -23,9 +23,9 @@ interface Telling {
 }
 
 /**
- * What the agent hears: the new message, after everything said since it last listened (people and other agents, by name). Alone with
- * one person and up to date, it hears the bare words; otherwise each message stands in a tag with its speaker, which nobody can forge,
- * because `<` in a text is escaped there.
+ * What the agent hears: the new message, after everything said since it last listened (people and other agents, by name, and words of
+ * its own that Letta did not get to store). Alone with one person and up to date, it hears the bare words; otherwise each message stands
+ * in a tag with its speaker, which nobody can forge, because `<` in a text is escaped there.
  */
 export async function tellAgent(tx: Tx, { orgId, threadId, seat, message, state }: Telling): Promise<string> {
   const missed = await missedMessages(tx, { orgId, threadId, seat, message, state });
@@ -57,15 +57,18 @@ interface Missed extends Said {
 async function missedMessages(tx: Tx, { orgId, threadId, seat, message }: Telling): Promise<Missed[]> {
   if (!seat.unheard) return []; // the common case needs no query
   const rows = await tx.queryAll<Missed>`
-    select m.sender_type, m.sender_id, m.sender_name, m.content, exists (
+    select m.sender_type, m.sender_id, m.sender_name, m.told as content, exists (
       select from turns j
       where j.org_id = m.org_id and j.thread_id = m.thread_id and j.message_seq = m.seq and j.joined_at is not null
         and (j.agent_version_id, j.branch) = (${seat.agent_version_id}::text, ${seat.branch}::int) and j.state = 'completed') as answered
     from branch_spans(${orgId}, ${threadId}, ${seat.branch}::int) s cross join lateral (
-      select m.* from messages m left join turns t on (t.org_id, t.id) = (m.org_id, m.turn_id)
+      select m.org_id, m.thread_id, m.seq, m.sender_type, m.sender_id, m.sender_name,
+        case when t.letta_lacks > 0 and (t.agent_version_id, t.branch) = (${seat.agent_version_id}::text, ${seat.branch}::int)
+          then right(m.content, t.letta_lacks) else m.content end as told
+      from messages m left join turns t on (t.org_id, t.id) = (m.org_id, m.turn_id)
       where m.org_id = ${orgId} and m.thread_id = ${threadId}
         and m.seq between greatest(s.lo, ${seat.heard_seq}::bigint + 1) and least(s.hi, ${message.seq}::bigint - 1) and m.content <> ''
-        and (t.agent_version_id, t.branch) is distinct from (${seat.agent_version_id}::text, ${seat.branch}::int)
+        and ((t.agent_version_id, t.branch) is distinct from (${seat.agent_version_id}::text, ${seat.branch}::int) or t.letta_lacks > 0)
         and (m.sender_type <> 'system' or ${seat.heard_seq}::bigint > 0)
       order by m.seq desc limit ${MISSED_MESSAGES_MAX}
     ) m

@@ -16,6 +16,8 @@ interface Ending {
   durationMs: number;
   runId: string | null;
   usage: TokenUsage | null;
+  /** Letta has stored the turn, message and answer, for sure. Otherwise it is asked before the agent's next turn (settle.ts). */
+  inLetta: boolean;
 }
 
 export type Outcome = Ending &
@@ -64,7 +66,7 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
       update turns
       set state = ${outcome.kind}, ended_at = now(), first_token_ms = ${outcome.firstTokenMs}::int, letta_run_id = ${outcome.runId}::text,
         prompt_tokens = ${outcome.usage?.prompt_tokens ?? null}::int, completion_tokens = ${outcome.usage?.completion_tokens ?? null}::int,
-        error_reason = ${failed?.reason ?? null}::text, error_message = ${failed?.message ?? null}::text
+        letta_lacks = ${outcome.inLetta ? 0 : null}::int, error_reason = ${failed?.reason ?? null}::text, error_message = ${failed?.message ?? null}::text
       where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) and lease_owner = ${PROCESS_ID}
       returning cancelled_by, cancel_reason,
         (select branch from threads where org_id = ${orgId} and id = ${threadId}) as thread_branch`;
@@ -75,8 +77,8 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     if (seat.branch !== ended.thread_branch) await keepInBranch(tx, orgId, threadId, seat.branch, entries);
     await tx.exec`delete from turn_deltas where org_id = ${orgId} and turn_id = ${turnId}`;
     await countTokens(tx, turn, outcome.usage);
+    if (outcome.inLetta && turn.message) await markHeard(tx, turn, turn.message.seq, entries);
     if (outcome.kind === "completed" && turn.message) {
-      await markHeard(tx, turn, turn.message.seq, entries);
       await tx.exec`
         insert into interaction_captures (org_id, id, thread_id, turn_id, agent_id, agent_version_id, user_input, agent_output,
           first_token_ms, duration_ms, prompt_tokens, completion_tokens)

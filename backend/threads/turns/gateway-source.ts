@@ -4,7 +4,7 @@ import { createPushQueue, type PushQueue } from "../../lib/push-queue";
 import { askUpstream } from "../../models/ask-upstream";
 import { dropGuess, guess } from "../../models/guesses";
 import { type ModelEvent, type OpenTurn, openTurn } from "../../models/open-turns";
-import { otidOf } from "./letta-relay";
+import { otidOf } from "./otid";
 import { createSteer } from "./steer";
 import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
 
@@ -83,7 +83,7 @@ async function askLetta(
           queue.push({ type: "usage", prompt_tokens: event.promptTokens, completion_tokens: event.completionTokens });
           break;
         case "stop":
-          queue.push({ type: "end", stop_reason: event.reason });
+          queue.push({ type: "end", stop_reason: event.reason, stored: words.stored() });
           break;
         case "tool_call": // heard from the model already
         case "reasoning":
@@ -98,6 +98,9 @@ async function askLetta(
     if (failure) queue.fail(failure);
     else queue.end();
   } catch (error) {
+    // Letta has stored an answer that it calls too long (letta_agent_v3.py: after its messages), such as one that broke off.
+    if (error instanceof LettaError && error.code === "max_tokens_exceeded")
+      queue.push({ type: "end", stop_reason: "max_tokens_exceeded", stored: words.stored() });
     // The model's own reason says more than what Letta makes of it.
     const known = words.failure() ?? error;
     queue.fail(
@@ -127,27 +130,34 @@ interface Words {
   fromLetta(text: string): void;
   /** Whether anything was said. */
   spoken(): boolean;
+  /**
+   * Whether Letta has told every word back. It tells a step after it has stored it, and its end says nothing: Letta 0.16.8 reports
+   * `end_turn` also when storing has failed (letta_agent_v3.py returns from a `finally`, which drops the error).
+   */
+  stored(): boolean;
   failure(): SourceError | null;
 }
 
 /** Joins the steps of a turn to one text: a further step that speaks begins a new paragraph. */
 function createWords(queue: PushQueue<TurnEvent>): Words {
-  let spoken = false;
-  let stepSpoke = false;
+  const steps: string[] = []; // what was said in each
+  const told: string[] = []; // what Letta said of them
   let unheard = true; // whether the current step came past our gateway, unheard
   let failure: SourceError | null = null;
+  const spoken = () => steps.some((step) => step !== "");
   const say = (text: string) => {
     if (text === "") return;
-    queue.push({ type: "text", text: spoken && !stepSpoke ? `\n\n${text}` : text });
-    spoken = true;
-    stepSpoke = true;
+    const step = steps.pop() ?? "";
+    queue.push({ type: "text", text: step === "" && spoken() ? `\n\n${text}` : text });
+    steps.push(step + text);
   };
   return {
     hear(event) {
       switch (event.type) {
         case "asked":
-          stepSpoke = false;
+          steps.push("");
           unheard = false;
+          failure = null; // Letta asks again: it has compacted a conversation that was too long
           break;
         case "text":
           say(event.text);
@@ -166,11 +176,13 @@ function createWords(queue: PushQueue<TurnEvent>): Words {
     },
     // Letta may have asked a model that is not behind our gateway: then its own words are all there is.
     fromLetta(text) {
+      told.push(text);
       if (!unheard) return;
-      stepSpoke = false;
+      steps.push("");
       say(text);
     },
-    spoken: () => spoken,
+    spoken,
+    stored: () => (steps.at(-1) ?? "") !== "" && told.join("") === steps.join(""),
     failure: () => failure,
   };
 }

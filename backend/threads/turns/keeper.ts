@@ -133,7 +133,7 @@ async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "c
   );
   if (!turn) return { entries: [], next: [] };
   const { thread_id: threadId, agent_id, name, agent_version_id, branch } = turn;
-  const figures = { firstTokenMs: null, durationMs: turn.ms, runId: null, usage: null };
+  const figures = { firstTokenMs: null, durationMs: turn.ms, runId: null, usage: null, inLetta: false };
   const outcome: Outcome = kind === "cancelled" ? { ...figures, kind } : { ...figures, ...INTERRUPTED };
   return endTurn({ orgId, threadId, turnId, seat: { agent_id, name, agent_version_id, branch } }, turn.text, outcome);
 }

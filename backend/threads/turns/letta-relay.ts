@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { forOrg } from "../../letta/for-org";
 import { LettaError } from "../../lib/letta-client";
+import { otidOf } from "./otid";
 import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
 
 /** The TurnSource that passes on Letta's own token stream. */
@@ -31,7 +31,7 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
           yield { type: "usage", prompt_tokens: event.promptTokens, completion_tokens: event.completionTokens };
           break;
         case "stop":
-          yield { type: "end", stop_reason: event.reason };
+          yield { type: "end", stop_reason: event.reason, stored: event.reason !== "cancelled" };
           break;
         case "reasoning":
         case "approval_request":
@@ -45,10 +45,4 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
       throw new SourceError(error.kind, error.message, error.retryable, { cause: error });
     throw error;
   }
-}
-
-/** Letta's name for our message: the same for a repeated request of one attempt, so that it can be found again. A UUID. */
-export function otidOf(turnId: string, attempt: number): string {
-  const hex = createHash("sha256").update(`${turnId}/${attempt}`).digest("hex");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

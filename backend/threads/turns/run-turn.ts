@@ -11,6 +11,7 @@ import { endTurn, handOver, INTERRUPTED, type Outcome } from "./end-turn";
 import { letGo, letQueuedGo } from "./let-go";
 import { markStarted } from "./mark-started";
 import { makeSayable } from "./sayable";
+import { settleAndTell } from "./settle";
 import { SourceError, type TurnSource } from "./turn-source";
 
 export interface TurnToRun {
@@ -152,12 +153,21 @@ async function listen(
 ): Promise<Outcome> {
   const begun = performance.now();
   const sayable = makeSayable();
-  const outcome: Outcome = { kind: "completed", firstTokenMs: null, durationMs: 0, runId: null, usage: null };
+  const outcome: Outcome = {
+    kind: "completed",
+    firstTokenMs: null,
+    durationMs: 0,
+    runId: null,
+    usage: null,
+    inLetta: false,
+  };
+  let content: string | null = null;
   for (let attempt = turn.attempt; ; attempt++) {
     try {
       const conversationId = await ensureConversation(turn.orgId, turn.threadId, turn.seat);
       if (signal.aborted) return stopped(outcome, signal);
-      const { orgId, threadId, turnId, content, seat } = turn;
+      content ??= await settleAndTell(turn, conversationId);
+      const { orgId, threadId, turnId, seat } = turn;
       for await (const event of source(
         {
           orgId,
@@ -198,7 +208,9 @@ async function listen(
             break;
           case "tool_call":
           case "tool_return":
+            break;
           case "end":
+            outcome.inLetta = event.stored;
             break;
           default:
             event satisfies never;

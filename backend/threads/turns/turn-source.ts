@@ -8,7 +8,8 @@ export type TurnEvent =
   | { type: "tool_return"; id: string; ok: boolean }
   | { type: "run"; run_id: string }
   | { type: "usage"; prompt_tokens: number; completion_tokens: number }
-  | { type: "end"; stop_reason: string };
+  /** `stored`: Letta has the turn, its message and its answer. */
+  | { type: "end"; stop_reason: string; stored: boolean };
 
 export interface TurnInput {
   orgId: string;
