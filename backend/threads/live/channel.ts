@@ -58,8 +58,8 @@ export function createChannel(threadId: string, startSeq: number): Channel {
   const held = new Map<number, LogEntry>();
   const readers = new Set<Reader>();
   const speaking = new Map<string, Speaking>();
-  /** Words of turns whose start waits for an earlier entry. */
-  const early = new Map<string, Speaking>();
+  /** Words whose start waits for an earlier entry, by the start's seq: a turn can have two starts that wait. */
+  const early = new Map<number, Speaking>();
   const ended = new Set<string>();
   let closed = false;
 
@@ -78,14 +78,13 @@ export function createChannel(threadId: string, startSeq: number): Channel {
     const { event } = entry;
     if (event.type === "turn_started") {
       speaking.set(event.turn_id, { agentId: event.agent_id, startSeq: entry.seq, text: "" });
-      const waiting = early.get(event.turn_id);
-      early.delete(event.turn_id);
-      if (waiting?.startSeq === entry.seq) speakNow(event.turn_id, waiting, waiting.text);
+      const waiting = early.get(entry.seq);
+      early.delete(entry.seq);
+      if (waiting) speakNow(event.turn_id, waiting, waiting.text);
     }
     const over = turnEndedBy(event);
     if (over === null) return;
     speaking.delete(over);
-    early.delete(over);
     ended.add(over);
     for (const oldest of ended) {
       if (ended.size <= ENDED_TURNS_MAX) break;
@@ -123,8 +122,7 @@ export function createChannel(threadId: string, startSeq: number): Channel {
     speak({ turnId, agentId, startSeq }, text) {
       if (text === "" || ended.has(turnId)) return;
       if (startSeq <= place.seq) return speakNow(turnId, { agentId, startSeq }, text);
-      const waiting = early.get(turnId) ?? { agentId, startSeq, text: "" };
-      early.set(turnId, { ...waiting, text: waiting.text + text });
+      early.set(startSeq, { agentId, startSeq, text: (early.get(startSeq)?.text ?? "") + text });
     },
     catchUp({ turnId, agentId, offset, content }) {
       if (ended.has(turnId)) return;

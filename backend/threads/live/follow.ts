@@ -6,7 +6,8 @@ import { stopping } from "../../lib/stopping";
 import { keyIsValid } from "../../organizations/authenticate";
 import { encodeOnce } from "./encode-once";
 import type { Delivery } from "./place";
-import { readFrom, UNREAD_BYTES_MAX } from "./read";
+import { readFrom } from "./read";
+import { UNREAD_BYTES_MAX } from "./reader";
 
 /** A connection ends by itself, because Encore's runtime does not tell when a reader has gone. Clients resume by Last-Event-ID. */
 const STREAM_LIFETIME_MS = Number(process.env.GRAPHYN_STREAM_LIFETIME_MS ?? 4 * 60_000);
