@@ -87,6 +87,8 @@ class World {
         turn_id: turn?.id ?? null,
         mentions: [],
         reason: null,
+        branch: 1,
+        origin: null,
         created_at: "2026-01-01T00:00:00.000Z",
       },
     };
