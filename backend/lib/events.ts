@@ -41,8 +41,9 @@ export type Span = [from: number, to: number | null];
 /** Why the conversation goes on elsewhere. */
 export type BranchAction = "rewind" | "edit" | "regenerate" | "split" | "restore";
 
-/** `asked`: somebody stopped the turn. `interrupted`: by a new message. `archived`: the thread was archived or erased. */
-export type CancelReason = "asked" | "interrupted" | "archived";
+/** `asked`: somebody stopped the turn. `interrupted`: by a new message. `archived`: the thread was archived or erased. `token_limit`: another agent asked for it,
+ * and the tokens of the exchange were spent before it began. */
+export type CancelReason = "asked" | "interrupted" | "archived" | "token_limit";
 
 export interface TokenUsage {
   prompt_tokens: number;

@@ -8,7 +8,7 @@ import type { ParticipantView, ThreadState } from "./thread-context";
 const CONTENT_CHARS_MAX = 100_000;
 const MENTIONS_MAX = 50;
 /** Turns of one thread that are queued or running: they travel in every answer's context. */
-const TURNS_LIVE_MAX = 300;
+export const TURNS_LIVE_MAX = 300;
 
 export function refuseArchived(state: ThreadState): void {
   if (state.context.thread.state === "active") return;

@@ -95,11 +95,16 @@ export async function ok<T>(answer: Promise<Answer<T>>): Promise<T> {
   return body;
 }
 
-export async function newAgent(org: TestOrganization, name: string, model?: string): Promise<string> {
+export async function newAgent(
+  org: TestOrganization,
+  name: string,
+  model?: string,
+  instructions = `You are ${name}.`,
+): Promise<string> {
   const agent = await ok(
     org.call<{ agent_id: string }>("POST", "/agents", {
       name,
-      system_prompt: `You are ${name}.`,
+      system_prompt: instructions,
       ...(model ? { model } : {}),
     }),
   );

@@ -4,8 +4,10 @@ import { newId } from "../../lib/ids";
 import { keepInBranch } from "../branches/keep-in-branch";
 import { holdThread } from "../hold-thread";
 import { appendLog, type Draft } from "../log";
+import { type Ended, type HandedOn, handOn } from "./hand-on";
 import { PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
+import { startable } from "./queue-turns";
 import type { TurnToRun } from "./run-turn";
 import { endJoined } from "./steer";
 import { statesFor } from "./turn-state";
@@ -37,7 +39,7 @@ export const INTERRUPTED = {
 
 export interface TurnEnd {
   entries: LogEntry[];
-  /** The agent's next queued turn, leased to this process, ready to run. */
+  /** The agent's next queued turn, and those of agents whom its answer gave the word: leased to this process, ready to run. */
   next: TurnToRun[];
 }
 
@@ -51,7 +53,7 @@ const NOTHING: TurnEnd = { entries: [], next: [] };
 
 /**
  * Ends a turn in one transaction: its message, its entry in the log, its figures, the thread's token count, how far the agent has heard,
- * the capture that learning starts from, and the hand-over to the agent's next queued turn. Of two that end a turn one wins, and only
+ * the capture that learning starts from, the turns of other agents whom it addresses, and the hand-over to the agent's next queued turn. Of two that end a turn one wins, and only
  * whoever holds its lease; the other gets nothing back. Text that was said is kept whatever the outcome.
  */
 export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome): Promise<TurnEnd> {
@@ -62,19 +64,27 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     if (!isThere) return NOTHING; // erased meanwhile
     const failed = outcome.kind === "failed" ? outcome : null;
     const action = ({ completed: "complete", failed: "fail", cancelled: "cancel" } as const)[outcome.kind];
-    const ended = await tx.queryRow<CancelledBy & { thread_branch: number }>`
+    const ended = await tx.queryRow<CancelledBy & Ended & { thread_branch: number }>`
       update turns
       set state = ${outcome.kind}, ended_at = now(), first_token_ms = ${outcome.firstTokenMs}::int, letta_run_id = ${outcome.runId}::text,
         prompt_tokens = ${outcome.usage?.prompt_tokens ?? null}::int, completion_tokens = ${outcome.usage?.completion_tokens ?? null}::int,
         letta_lacks = ${outcome.inLetta ? 0 : null}::int, error_reason = ${failed?.reason ?? null}::text, error_message = ${failed?.message ?? null}::text
       where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) and lease_owner = ${PROCESS_ID}
       returning cancelled_by, cancel_reason,
-        (select branch from threads where org_id = ${orgId} and id = ${threadId}) as thread_branch`;
+        (select branch from threads where org_id = ${orgId} and id = ${threadId}) as thread_branch,
+        coalesce(exchange_seq, message_seq) as exchange_seq, hop, exists (
+          select from turns w
+          where w.org_id = turns.org_id and w.thread_id = turns.thread_id and w.state = 'queued' and w.hop > 0
+            and coalesce(w.exchange_seq, w.message_seq) = coalesce(turns.exchange_seq, turns.message_seq)) as waiting`;
     if (!ended) return NOTHING;
 
+    const isHere = seat.branch === ended.thread_branch;
+    const answer = outcome.kind === "completed" ? text : "";
+    const onward = await handOn(tx, { orgId, threadId, agentId: seat.agent_id, text: answer, isHere, ended });
     const joined = await endJoined(tx, turn, outcome.kind);
-    const entries = await appendLog(tx, orgId, threadId, lastWords(turn, text, outcome, ended, joined));
-    if (seat.branch !== ended.thread_branch) await keepInBranch(tx, orgId, threadId, seat.branch, entries);
+    const drafts = [...lastWords(turn, text, outcome, ended, joined, onward.mentions), ...onward.said];
+    const entries = await appendLog(tx, orgId, threadId, drafts, onward.turns);
+    if (!isHere) await keepInBranch(tx, orgId, threadId, seat.branch, entries);
     await tx.exec`delete from turn_deltas where org_id = ${orgId} and turn_id = ${turnId}`;
     await countTokens(tx, turn, outcome.usage);
     if (outcome.inLetta && turn.message) await markHeard(tx, turn, turn.message.seq, entries);
@@ -87,8 +97,17 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
           ${outcome.usage?.completion_tokens ?? null}::int)`;
     }
     const next = await nextTurn(tx, { orgId, threadId, agentId: seat.agent_id, leased: true });
-    return { entries, next: next ? [next] : [] };
+    const asked = await begin(tx, turn, onward, entries);
+    return { entries, next: next ? [next, ...asked] : asked };
   });
+}
+
+/** The turns of those to whom the answer gave the word, as far as they can begin now. */
+async function begin(tx: Tx, { orgId, threadId }: EndingTurn, onward: HandedOn, entries: LogEntry[]) {
+  const answer = entries[0]?.event;
+  if (onward.turns.length === 0 || !onward.state || answer?.type !== "message") return [];
+  const { seats, turns, state } = onward;
+  return startable(tx, { orgId, threadId, message: answer.message, seats, turns, state });
 }
 
 /** The agent's next queued turn, after one that ended before it had begun. */
@@ -111,6 +130,7 @@ function lastWords(
   outcome: Outcome,
   { cancelled_by, cancel_reason: reason }: CancelledBy,
   joined: string[],
+  mentions: string[],
 ): Draft[] {
   const { agent_id, name, branch } = seat;
   const id = text === "" ? null : newId("msg");
@@ -130,6 +150,7 @@ function lastWords(
               status,
               turn_id: turnId,
               branch,
+              mentions,
             },
           },
         ];
