@@ -71,6 +71,16 @@ export async function newOrganization(at = inject("graphyn"), name = "Test organ
   };
 }
 
+/** The same organization, asked at another address. */
+export function through(org: TestOrganization, url: string): TestOrganization {
+  return {
+    ...org,
+    url,
+    call: (method, path, body, headers) =>
+      request(url, method, path, body, { authorization: `Bearer ${org.apiKey}`, ...headers }),
+  };
+}
+
 export async function request<T>(
   url: string,
   method: string,
