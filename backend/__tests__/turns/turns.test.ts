@@ -234,6 +234,21 @@ describe("turns", () => {
     expect(ofType(received, "turn_started")).toHaveLength(1);
   });
 
+  it("enqueues a message that was to steer where the model is not asked through Graphyn, and says so (SSE-6)", async () => {
+    const talker = await newAgent(org, "Talker", "openai-proxy/dev-n40-r20");
+    const id = await newThread(org, [talker]);
+    const stream = await openStream(org, id);
+    const first = await say(id, "first");
+    const second = await say(id, "second", { when_busy: "steer" });
+    expect(second.turns).toMatchObject([{ disposition: "enqueued", busy_turn_id: first.turns[0]?.id }]);
+    const received = await stream.until(turnsEnded(2));
+    await stream.close();
+    expect(ofType(received, "turn_completed").map(({ turn_id }) => turn_id)).toEqual([
+      first.turns[0]?.id,
+      second.turns[0]?.id,
+    ]);
+  });
+
   it("does not know a turn of another thread (THR-5)", async () => {
     const [one, two] = [await newThread(org, [echo]), await newThread(org)];
     const { turns } = await say(one, "hi");
