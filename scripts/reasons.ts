@@ -30,12 +30,13 @@ export const STATUS: Readonly<Record<string, number>> = {
   Unauthenticated: 401,
 };
 
+const REASON_TABLES = new Set(["KINDS", "FAREWELLS"]);
 const SKIPPED_FOLDERS = new Set(["node_modules", "encore.gen", "__tests__", ".encore"]);
 
 /**
  * The reasons in one source file: `problem(code, reason, …)`, `invalid(reason, …)`, `notFound(noun)`, `new SourceError(reason, …)`,
- * properties `reason: "…"`, the keys of the table `KINDS` (what can go wrong with Letta ends a turn with its kind as the reason), and those
- * of the table `ANSWERS` (the same as an answer, `agent_server_<kind>`).
+ * properties `reason: "…"`, the keys of the tables `KINDS` (what can go wrong with Letta ends a turn with its kind as the reason) and
+ * `FAREWELLS` (how a WebSocket ends), and those of the table `ANSWERS` (Letta's kinds as an answer, `agent_server_<kind>`).
  */
 export function reasonsIn(file: string, source: string): Reason[] {
   const found: Reason[] = [];
@@ -55,7 +56,7 @@ export function reasonsIn(file: string, source: string): Reason[] {
       }
     }
     if (ts.isPropertyAssignment(node) && node.name.getText() === "reason") add(node.initializer, null);
-    if (ts.isVariableDeclaration(node) && node.name.getText() === "KINDS" && node.initializer) {
+    if (ts.isVariableDeclaration(node) && REASON_TABLES.has(node.name.getText()) && node.initializer) {
       for (const property of tableOf(node.initializer)) {
         found.push({ reason: property.name?.getText() ?? "", status: null, file });
       }

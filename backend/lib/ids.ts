@@ -5,6 +5,8 @@ import { typeid } from "typeid-js";
  * the time they were made.
  */
 export type IdPrefix =
+  | "tab"
+  | "conn"
   | "org"
   | "user"
   | "key"

@@ -45,7 +45,8 @@ export function takeEntry(place: Place, { seq, event }: LogEntry): Delivery[] {
 /** The next entry for a new reader, who is shown what was said and not how it came about; null for what it is not shown. */
 export function takeStored(place: Place, { seq, event }: LogEntry): Delivery | null {
   place.seq = seq;
-  return event.type === "message" ? { event, cursor: cursorAt(place), seq } : null;
+  const isShown = event.type === "message" || event.type === "reaction";
+  return isShown ? { event, cursor: cursorAt(place), seq } : null;
 }
 
 /** What `place` lacks of these words; null when it has them all. Throws when something before them is missing. */

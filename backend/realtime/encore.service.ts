@@ -1,0 +1,4 @@
+import { Service } from "encore.dev/service";
+
+/** People and agents in a thread at the same time: WebSocket, presence, typing, read positions, reactions. */
+export default new Service("realtime");

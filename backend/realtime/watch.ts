@@ -1,0 +1,80 @@
+import log from "encore.dev/log";
+import { tenant } from "../db/tenant";
+import { KEEP_MS, LOOK_MS } from "./limits";
+import type { Member } from "./member";
+import { keepTabs, lingerTabs } from "./presence";
+import { membersByOrg, readRooms } from "./rooms";
+
+/**
+ * The slow look behind all hints: every LOOK_MS, one transaction for each organization with connections here. It keeps their presence alive,
+ * ends those whose key or thread is no more, and shows who came and went without a word.
+ */
+let keptAt = Number.NEGATIVE_INFINITY;
+
+async function lookOnce(): Promise<void> {
+  const isKeeping = performance.now() - keptAt >= KEEP_MS;
+  if (isKeeping) keptAt = performance.now();
+  for (const [orgId, members] of membersByOrg()) {
+    try {
+      await lookAt(orgId, members, isKeeping);
+    } catch (error) {
+      log.warn("looking after an organization's connections failed; the next look tries again", {
+        org_id: orgId,
+        error: String(error),
+      });
+    }
+  }
+}
+
+async function lookAt(orgId: string, members: Member[], isKeeping: boolean): Promise<void> {
+  const keyIds = [...new Set(members.map(({ who }) => who.keyID))];
+  const threadIds = [...new Set(members.map(({ threadId }) => threadId))];
+  const { keys, threads, show } = await tenant(orgId, async (tx) => {
+    if (isKeeping)
+      await keepTabs(
+        tx,
+        orgId,
+        members.filter(({ connection }) => connection.isOpen).map(({ seat }) => seat),
+      );
+    return {
+      keys: await tx.queryAll<{ id: string }>`
+        select k.id from api_keys k join members m using (org_id, user_id)
+        where k.org_id = ${orgId} and k.id = any(${keyIds}::text[]) and k.revoked_at is null and k.expires_at > now()`,
+      threads: await tx.queryAll<{ id: string; state: "active" | "archived"; last_seq: number }>`
+        select id, state, last_seq from threads where org_id = ${orgId} and id = any(${threadIds}::text[])`,
+      show: await readRooms(tx, orgId),
+    };
+  });
+  show();
+  const valid = new Set(keys.map(({ id }) => id));
+  const byId = new Map(threads.map((thread) => [thread.id, thread]));
+  for (const { who, threadId, seq, connection } of members) {
+    const thread = byId.get(threadId);
+    if (!valid.has(who.keyID)) connection.bye("key_invalid");
+    else if (!thread) connection.bye("thread_erased");
+    // Only once it has been given all there is: it need not come back for the end.
+    else if (thread.state === "archived" && seq >= thread.last_seq) connection.bye("thread_archived");
+  }
+}
+
+async function lookForEver(): Promise<void> {
+  await lookOnce();
+  setTimeout(() => void lookForEver(), LOOK_MS).unref();
+}
+setTimeout(() => void lookForEver(), LOOK_MS).unref();
+
+/** True from the moment the process was asked to stop. */
+export let isStopping = false;
+
+/** Says goodbye to everybody before the host closes the connections. (Both hosts stop on these signals, and take other listeners beside theirs.) */
+function stop(): void {
+  if (isStopping) return;
+  isStopping = true;
+  for (const [orgId, members] of membersByOrg()) {
+    for (const { connection } of members) connection.bye("shutdown");
+    const ids = members.map(({ seat }) => seat.connectionId);
+    void tenant(orgId, (tx) => lingerTabs(tx, orgId, ids)).catch(() => undefined); // then they expire by themselves
+  }
+}
+process.once("SIGTERM", stop);
+process.once("SIGINT", stop);
