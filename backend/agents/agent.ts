@@ -1,3 +1,5 @@
+import type { AskAhead } from "../models/guess-pays";
+
 /** A version of an agent: what it is told, what it can do, which model speaks; one agent in Letta. Never changed, only followed by another. */
 export interface AgentVersion {
   /** `agver_…` */
@@ -27,6 +29,8 @@ export interface Agent {
   name: string;
   /** The version that answers in threads. */
   current_version: AgentVersion;
+  /** Whether its model is asked ahead of Letta: `auto` where that pays. */
+  ask_ahead: "auto" | "on" | "off";
   created_by: string;
   /** RFC 3339. */
   created_at: string;
@@ -54,14 +58,16 @@ export interface AgentRow extends VersionRow {
   agent_name: string;
   agent_created_by: string;
   agent_created_at: Date;
+  ask_ahead: AskAhead;
 }
 
-export function agentOf({ agent_name, agent_created_by, agent_created_at, ...version }: AgentRow): Agent {
+export function agentOf({ agent_name, agent_created_by, agent_created_at, ask_ahead, ...version }: AgentRow): Agent {
   return {
     id: version.agent_id,
     organization_id: version.org_id,
     name: agent_name,
     current_version: versionOf(version),
+    ask_ahead,
     created_by: agent_created_by,
     created_at: agent_created_at.toISOString(),
   };

@@ -1,11 +1,11 @@
-import { api, ErrCode } from "encore.dev/api";
+import { api } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
 import { forOrg } from "../letta/for-org";
 import { lettaProblem } from "../letta/problem";
-import { invalid, notFound, problem } from "../lib/errors";
+import { invalid, notFound } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { LettaError, type LettaOrg } from "../lib/letta-client";
-import { caller } from "../organizations/caller";
+import { memberCaller } from "../organizations/caller";
 import { type AgentVersion, versionOf } from "./agent";
 import { makeInLetta, removeFromLetta } from "./in-letta";
 import { forgetFailed, type Intent, markFailed, markReady, writeIntent } from "./intent";
@@ -24,6 +24,8 @@ interface CreateAgentRequest {
   model?: string & MinLen<1> & MaxLen<200>;
   /** Which part of the version number grows; `minor` unless it is said. Only with `agent_id`. */
   bump?: "major" | "minor" | "patch";
+  /** Whether its model is asked ahead of Letta: `auto` (the default) where that pays. Only for a new agent; later PATCH /agents/:id. */
+  ask_ahead?: "auto" | "on" | "off";
 }
 
 startReconciler();
@@ -35,23 +37,20 @@ startReconciler();
 export const createAgent = api(
   { expose: true, auth: true, method: "POST", path: "/agents" },
   async (req: CreateAgentRequest): Promise<AgentVersion> => {
-    const { orgID, userID, role } = caller();
-    if (role === "guest") {
-      throw problem(
-        ErrCode.PermissionDenied,
-        "member_required",
-        "A guest cannot make agents.",
-        "Ask a member of the organization.",
-        {
-          context: null,
-        },
-      );
-    }
+    const { orgID, userID } = memberCaller("A guest cannot make agents.");
     if (req.agent_id !== undefined && !isId("agent", req.agent_id)) throw notFound("agent");
     if (req.agent_id === undefined && req.bump !== undefined) {
       throw invalid("bump_without_agent", "A new agent begins at version 0.1.0.", "Leave bump out, or give agent_id.", {
         context: null,
       });
+    }
+    if (req.agent_id !== undefined && req.ask_ahead !== undefined) {
+      throw invalid(
+        "ask_ahead_with_agent",
+        "ask_ahead belongs to the agent, not to one of its versions.",
+        "Leave it out here, and change it with PATCH /agents/:id.",
+        { context: null },
+      );
     }
     const tools = checkTools(req.tools ?? DEFAULT_TOOLS);
     try {
@@ -74,6 +73,7 @@ export const createAgent = api(
         systemPrompt: req.system_prompt,
         tools,
         model,
+        askAhead: req.ask_ahead ?? "auto",
         createdBy: userID,
       });
       return await carryOut(org, intent, { name: req.name, systemPrompt: req.system_prompt, tools, model, embedding });

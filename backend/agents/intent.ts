@@ -1,6 +1,7 @@
 import { type Tx, tenant } from "../db/tenant";
 import { notFound } from "../lib/errors";
 import { newId } from "../lib/ids";
+import type { AskAhead } from "../models/guess-pays";
 import type { VersionRow } from "./agent";
 import { type Bump, compareVersions, FIRST_VERSION, nextVersion } from "./semver";
 
@@ -23,6 +24,8 @@ export interface Wanted {
   systemPrompt: string;
   tools: string[];
   model: string;
+  /** Of a new agent. */
+  askAhead: AskAhead;
   createdBy: string;
 }
 
@@ -41,9 +44,10 @@ export async function writeIntent(orgId: string, wanted: Wanted): Promise<Intent
   });
 }
 
-async function insertAgent(tx: Tx, orgId: string, { name, createdBy }: Wanted) {
+async function insertAgent(tx: Tx, orgId: string, { name, askAhead, createdBy }: Wanted) {
   const agentId = newId("agent");
-  await tx.exec`insert into agents (org_id, id, name, created_by) values (${orgId}, ${agentId}, ${name}, ${createdBy})`;
+  await tx.exec`
+    insert into agents (org_id, id, name, ask_ahead, created_by) values (${orgId}, ${agentId}, ${name}, ${askAhead}, ${createdBy})`;
   return { agentId, version: FIRST_VERSION, first: true, blockIds: [], archiveId: null };
 }
 

@@ -1,8 +1,9 @@
 import { api } from "encore.dev/api";
 import type { Max, MaxLen, Min } from "encore.dev/validate";
-import { tenant } from "../db/tenant";
+import { type Tx, tenant } from "../db/tenant";
 import { invalid, notFound } from "../lib/errors";
 import { isId } from "../lib/ids";
+import { type GuessFigures, guessFigures } from "../models/guess-figures";
 import { caller } from "../organizations/caller";
 import { type Agent, type AgentRow, type AgentVersion, agentOf, type VersionRow, versionOf } from "./agent";
 
@@ -30,7 +31,7 @@ export const listAgents = api(
       orgID,
       (tx) => tx.queryAll<AgentRow>`
         select v.id, v.agent_id, v.version, v.letta_id, v.org_id, v.name, v.system_prompt, v.tools, v.model, v.created_by, v.created_at,
-               a.name as agent_name, a.created_by as agent_created_by, a.created_at as agent_created_at
+               a.name as agent_name, a.created_by as agent_created_by, a.created_at as agent_created_at, a.ask_ahead
         from agents a join agent_versions v on v.org_id = a.org_id and v.id = a.current_version_id
         where a.org_id = ${orgID} and (${before}::text is null or a.id < ${before}::text)
         order by a.id desc limit ${limit + 1}`,
@@ -40,24 +41,33 @@ export const listAgents = api(
   },
 );
 
-/** One agent with its current version. */
+interface AgentWithGuesses extends Agent {
+  guesses: GuessFigures;
+}
+
+/** One agent with its current version, and how asking its model ahead has fared. */
 export const getAgent = api(
   { expose: true, auth: true, method: "GET", path: "/agents/:id" },
-  async ({ id }: { id: string }): Promise<Agent> => {
+  async ({ id }: { id: string }): Promise<AgentWithGuesses> => {
     const { orgID } = caller();
-    if (!isId("agent", id)) throw notFound("agent");
-    const row = await tenant(
-      orgID,
-      (tx) => tx.queryRow<AgentRow>`
-        select v.id, v.agent_id, v.version, v.letta_id, v.org_id, v.name, v.system_prompt, v.tools, v.model, v.created_by, v.created_at,
-               a.name as agent_name, a.created_by as agent_created_by, a.created_at as agent_created_at
-        from agents a join agent_versions v on v.org_id = a.org_id and v.id = a.current_version_id
-        where a.org_id = ${orgID} and a.id = ${id}`,
-    );
-    if (!row) throw notFound("agent");
-    return agentOf(row);
+    return tenant(orgID, async (tx) => ({
+      ...(await requireAgent(tx, orgID, id)),
+      guesses: await guessFigures(tx, orgID, id),
+    }));
   },
 );
+
+/** The agent, or the one answer for "not there". */
+export async function requireAgent(tx: Tx, orgId: string, id: string): Promise<Agent> {
+  if (!isId("agent", id)) throw notFound("agent");
+  const row = await tx.queryRow<AgentRow>`
+    select v.id, v.agent_id, v.version, v.letta_id, v.org_id, v.name, v.system_prompt, v.tools, v.model, v.created_by, v.created_at,
+           a.name as agent_name, a.created_by as agent_created_by, a.created_at as agent_created_at, a.ask_ahead
+    from agents a join agent_versions v on v.org_id = a.org_id and v.id = a.current_version_id
+    where a.org_id = ${orgId} and a.id = ${id}`;
+  if (!row) throw notFound("agent");
+  return agentOf(row);
+}
 
 interface ListVersionsRequest {
   id: string;

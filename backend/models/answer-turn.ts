@@ -58,16 +58,18 @@ export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): Asy
 }
 
 async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask): AsyncGenerator<UpstreamEvent> {
-  const { conversationId, orgId, signal } = turn;
+  const { orgId, turnId, agentId, signal } = turn;
   const asked = step > 1 && turn.steer ? await turn.steer(body) : body;
-  const source = takeGuess(turn, body) ?? ask({ orgId, body: asked, signal });
+  const guessed = takeGuess(turn, body);
+  const source = guessed ?? ask({ orgId, body: asked, signal });
   const begun = performance.now();
   let usage: Usage | null = null;
+  let upstream: string | null = null;
   let text = "";
   // A call goes to Letta only with the answer's proper end: one that broke off must not be carried out, nor one of a stopped turn.
   const calls: UpstreamEvent[] = [];
   turn.hear({ type: "asked", step });
-  forget(conversationId);
+  const forgotten = forget(turn);
   try {
     for await (const event of source) {
       switch (event.type) {
@@ -85,12 +87,14 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
           if (event.reason === "length") turn.hear({ type: "failed", ...TOO_LONG });
           if (event.reason === "tool_calls") yield* calls;
           // Not after a steered step: Letta does not know what was asked with it.
-          if (event.reason === "stop" && calls.length === 0 && asked === body) remember(conversationId, body, text);
+          if (event.reason === "stop" && calls.length === 0 && asked === body) remember(turn, body, text);
           break;
         case "usage":
           usage = event.usage;
           break;
         case "begin":
+          upstream = event.upstream;
+          break;
         case "reasoning":
           break;
         default:
@@ -109,14 +113,28 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
         retryable: known.retryable,
       });
     }
-    if (text === "") throw known;
+    if (text === "") {
+      if (step === 1) forgotten.recall(); // Letta keeps nothing of this turn
+      throw known;
+    }
     const reason = known.reason === "cancelled" ? "stop" : "length";
     yield { type: "finish", reason };
-    if (asked === body) remember(conversationId, body, text);
+    if (asked === body) remember(turn, body, text);
     turn.hear({ type: "answered", step });
   } finally {
     const durationMs = performance.now() - begun;
-    recordCall({ orgId, purpose: "turn", turnId: turn.turnId, model: String(body.model), usage, durationMs });
+    const guess = guessed === null ? null : "hit";
+    recordCall({
+      orgId,
+      purpose: "turn",
+      turnId,
+      agentId,
+      upstream,
+      model: String(body.model),
+      usage,
+      guess,
+      durationMs,
+    });
   }
 }
 

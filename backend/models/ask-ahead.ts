@@ -1,8 +1,10 @@
 import { canonical } from "./canonical";
+import { createRecent } from "./recent";
 
 /**
  * Asking ahead: Letta needs 100 to 200 ms of bookkeeping before it asks the model, and what it will ask can be known: its last request
- * of the conversation, the answer to it, and the new message. So the model is asked at once with that guess, and when Letta's own
+ * of the conversation, the answer to it, and the new message. In a conversation that begins, the system message that Letta has stored,
+ * and everything else as in the agent's other conversations. So the model is asked at once with that guess, and when Letta's own
  * request comes and is equal, it is answered from the answer already under way. Nothing of a guess is shown before it is confirmed.
  */
 export interface ChatBody {
@@ -17,48 +19,61 @@ export interface ChatMessage {
   [more: string]: unknown;
 }
 
-interface Remembered {
-  body: ChatBody;
-  /** The model's answer, when it was text alone: after a tool call Letta asks again by itself, and the guess would be another. */
-  reply: string | null;
-  chars: number;
+/** A conversation in Letta, with the agent that it is of. */
+export interface Conversation {
+  readonly conversationId: string;
+  readonly lettaAgentId: string;
 }
 
-/** Conversations remembered, the one used longest ago going first. */
-const CONVERSATIONS_MAX = 2_000;
-/** Characters remembered over all conversations. */
-const REMEMBERED_CHARS_MAX = 64 << 20;
+/** The messages that Letta's next request of a conversation begins with. */
+type Past = ChatMessage[];
 
-const remembered = new Map<string, Remembered>();
-let rememberedChars = 0;
+const pasts = createRecent<{ body: ChatBody; past: Past }>({ entriesMax: 2_000, charsMax: 64 << 20 });
+/** The system messages of conversations in which nothing was said yet. */
+const openings = createRecent<string>({ entriesMax: 2_000, charsMax: 16 << 20 });
+/** What all requests of an agent have in common, by Letta's agent: its tools and settings. Without messages. */
+const templates = createRecent<ChatBody>({ entriesMax: 2_000, charsMax: 16 << 20 });
 
-/** Keeps what Letta asked and what it was answered, for the next guess in this conversation. */
-export function remember(conversationId: string, body: ChatBody, reply: string | null): void {
-  forget(conversationId);
-  const chars = JSON.stringify(body).length + (reply?.length ?? 0);
-  if (chars > REMEMBERED_CHARS_MAX / 16) return;
-  remembered.set(conversationId, { body, reply, chars });
-  rememberedChars += chars;
-  while (remembered.size > CONVERSATIONS_MAX || rememberedChars > REMEMBERED_CHARS_MAX) {
-    const oldest = remembered.keys().next().value;
-    if (oldest === undefined) break;
-    forget(oldest);
-  }
+/** Keeps what Letta asked and what it was answered, for the next guess. Of an empty answer Letta keeps nothing. */
+export function remember({ conversationId, lettaAgentId }: Conversation, body: ChatBody, reply: string): void {
+  const past = reply === "" ? body.messages : [...body.messages, { role: "assistant", content: reply }];
+  const chars = JSON.stringify(body).length;
+  pasts.set(conversationId, { body, past }, chars + reply.length);
+  const template = { ...body, messages: [] };
+  templates.set(lettaAgentId, template, JSON.stringify(template).length);
 }
 
-export function forget(conversationId: string): void {
-  rememberedChars -= remembered.get(conversationId)?.chars ?? 0;
-  remembered.delete(conversationId);
+/** Forgets a conversation while it goes on in a way that cannot be known yet. `recall` takes that back: Letta kept nothing of it. */
+export function forget({ conversationId }: Conversation): { recall(): void } {
+  const opening = openings.delete(conversationId);
+  const known = pasts.delete(conversationId);
+  return {
+    recall() {
+      if (opening !== undefined) openings.set(conversationId, opening, opening.length);
+      if (known !== undefined) pasts.set(conversationId, known, JSON.stringify(known.body).length);
+    },
+  };
+}
+
+/** Whether a conversation of this agent that begins could be guessed, were its system message known. */
+export function knowsAgent(lettaAgentId: string): boolean {
+  return templates.get(lettaAgentId) !== undefined;
+}
+
+/** Keeps the system message that Letta has made for a new conversation. */
+export function rememberOpening(conversationId: string, systemMessage: string): void {
+  openings.set(conversationId, systemMessage, systemMessage.length);
 }
 
 /** What Letta will ask when it is told `content`; null when that cannot be known. */
-export function predict(conversationId: string, content: string): ChatBody | null {
-  const last = remembered.get(conversationId);
-  if (!last || last.reply === null || last.reply === "") return null;
-  return {
-    ...last.body,
-    messages: [...last.body.messages, { role: "assistant", content: last.reply }, { role: "user", content }],
-  };
+export function predict({ conversationId, lettaAgentId }: Conversation, content: string): ChatBody | null {
+  const said = { role: "user", content };
+  const known = pasts.get(conversationId);
+  if (known) return { ...known.body, messages: [...known.past, said] };
+  const template = templates.get(lettaAgentId);
+  const opening = openings.get(conversationId);
+  if (template === undefined || opening === undefined) return null;
+  return { ...template, messages: [{ role: "system", content: opening }, said] };
 }
 
 /** Whether two requests ask the same of a model, whatever the order of their fields. */

@@ -2,8 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
 import { askOnce } from "./ask-once";
-import { type Candidate, candidatesFor, fastName } from "./candidates";
-import { upstreams } from "./configured";
+import { answering, type Candidate } from "./candidates";
 import { cool, warm } from "./cooldown";
 import type { JsonObject } from "./json";
 import { ATTEMPTS_MAX, BACKOFF_MS, type GatewayLimits, RETRY_AFTER_MS_MAX, readLimits } from "./limits";
@@ -31,7 +30,7 @@ export async function* askUpstream({ orgId, body, signal, limits: own }: Ask): A
   const total = startTotal(limits.totalMsMax, signal);
   let said = false;
   try {
-    const waiting = await candidates(orgId, body);
+    const waiting = await answering(orgId, body);
     const tried = new Set<Candidate>();
     for (let attempt = 1; ; attempt++) {
       const candidate = waiting.shift();
@@ -75,12 +74,6 @@ export async function* askUpstream({ orgId, body, signal, limits: own }: Ask): A
   } finally {
     total.stop();
   }
-}
-
-async function candidates(orgId: string | null, body: JsonObject): Promise<Candidate[]> {
-  const fast = fastName(body);
-  const found = fast === null ? [] : await candidatesFor(orgId, fast, upstreams());
-  return found.length > 0 ? found : candidatesFor(orgId, String(body.model), upstreams());
 }
 
 function beginOf({ upstream, model, ownKey, price }: Candidate, attempt: number): UpstreamEvent {

@@ -1,4 +1,5 @@
 /** Who can answer: the upstreams that serve a model, with the key to use for an organization, best first. */
+import { upstreams } from "./configured";
 import { isCold } from "./cooldown";
 import { ownKeys } from "./credentials";
 import type { JsonObject } from "./json";
@@ -23,7 +24,7 @@ export interface Candidate {
  * In the order of the configuration, but those with a key of the organization's own before others, and those that have just failed after
  * the rest. Empty when nobody serves the model. Without an organization, the operator's keys alone.
  */
-export async function candidatesFor(orgId: string | null, model: string, upstreams: Upstream[]): Promise<Candidate[]> {
+async function candidatesFor(orgId: string | null, model: string, upstreams: Upstream[]): Promise<Candidate[]> {
   const [own, served] = await Promise.all([
     orgId === null ? new Map<string, string>() : ownKeys(orgId),
     servedBy(model, upstreams),
@@ -52,7 +53,14 @@ export async function candidatesFor(orgId: string | null, model: string, upstrea
   return candidates.toSorted((a, b) => rank(a) - rank(b));
 }
 
+/** Who can answer a request, by the name of its model as it was listed. */
+export async function answering(orgId: string | null, body: JsonObject): Promise<Candidate[]> {
+  const fast = fastName(body);
+  const found = fast === null ? [] : await candidatesFor(orgId, fast, upstreams());
+  return found.length > 0 ? found : candidatesFor(orgId, String(body.model), upstreams());
+}
+
 /** Letta takes "-fast" from a model's name and sends a service tier in its place: the name as it was listed, if it was. */
-export function fastName({ model, service_tier }: JsonObject): string | null {
+function fastName({ model, service_tier }: JsonObject): string | null {
   return service_tier === "priority" && typeof model === "string" ? `${model}-fast` : null;
 }

@@ -57,9 +57,11 @@ export const gatewayChat = api.raw(
 async function* askForLetta(orgId: string, body: JsonObject, signal: AbortSignal): AsyncGenerator<UpstreamEvent> {
   const begun = performance.now();
   let tokens: Usage | null = null;
+  let upstream: string | null = null;
   try {
     for await (const event of askUpstream({ orgId, body, signal })) {
       if (event.type === "usage") tokens = event.usage;
+      if (event.type === "begin") upstream = event.upstream;
       yield event;
     }
   } finally {
@@ -67,6 +69,7 @@ async function* askForLetta(orgId: string, body: JsonObject, signal: AbortSignal
       orgId,
       purpose: "letta",
       turnId: null,
+      upstream,
       model: String(body.model),
       usage: tokens,
       durationMs: performance.now() - begun,

@@ -8,11 +8,9 @@ interface GuessTotals {
   misses: number;
   /** Guesses of turns for which Letta asked nothing. */
   unused: number;
-  /** Pieces of text that dropped guesses had received: about as many tokens. */
-  missed_pieces: number;
 }
 
-/** How asking ahead has fared in this process. Not exposed: for the server's operator. */
+/** How asking ahead has fared in this process. Not exposed: for the server's operator. An agent's own figures are in GET /agents/:id. */
 export const askAheadTotals = api(
   { expose: false, method: "GET", path: "/models/guesses" },
   async (): Promise<GuessTotals> => ({ ...guessTotals() }),

@@ -1,4 +1,5 @@
 import type { ChatBody } from "./ask-ahead";
+import type { AskAhead } from "./guess-pays";
 
 /**
  * The turns of this process that wait for Letta to ask its model on their behalf. Letta names the conversation in its request; whoever
@@ -17,10 +18,12 @@ export type ModelEvent =
 export interface OpenTurn {
   readonly orgId: string;
   readonly turnId: string;
+  readonly agentId: string;
   /** The tenant, as Letta names it in its requests. */
   readonly lettaUserId: string;
   readonly lettaAgentId: string;
   readonly conversationId: string;
+  readonly askAhead: AskAhead;
   /** Aborted when the turn is stopped: the upstream request ends at once, and Letta is given what was said so far. */
   readonly signal: AbortSignal;
   hear(event: ModelEvent): void;

@@ -17,6 +17,11 @@ export interface Upstream {
   omit: string[];
   /** Of all its models that have none of their own. */
   price: Price | null;
+  /**
+   * False: it is never asked ahead with the operator's key. Else what a turn may lose on wrong guesses in the mean, in US dollars; null
+   * where nothing is said of it.
+   */
+  askAhead: false | { usdMax: number } | null;
 }
 
 export interface UpstreamModel {

@@ -6,7 +6,7 @@ const OPENAI = "https://api.openai.com/v1";
 const ANTHROPIC = "https://api.anthropic.com/v1";
 const UPSTREAMS_MAX = 32;
 const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
-const FIELDS = ["name", "base_url", "key_secret", "key_env", "models", "embeddings", "omit", "price"];
+const FIELDS = ["name", "base_url", "key_secret", "key_env", "models", "embeddings", "omit", "price", "ask_ahead"];
 
 /** The upstreams in order of preference. Throws with a sentence when MODEL_UPSTREAMS is not what docs/self-hosting.md says. */
 export function readUpstreams(env: NodeJS.ProcessEnv = process.env): Upstream[] {
@@ -24,7 +24,7 @@ export function readUpstreams(env: NodeJS.ProcessEnv = process.env): Upstream[] 
 /** Without MODEL_UPSTREAMS: the providers whose keys are there, else the dev model; and who makes embeddings beside them. */
 function derived(env: NodeJS.ProcessEnv): Upstream[] {
   const { OPENAI_API_BASE, OPENAI_API_KEY, ANTHROPIC_API_KEY, DEV_MODEL_URL, EMBEDDINGS_API_BASE } = env;
-  const all = { needsKey: false, models: "all" as const, embeddings: true, omit: [], price: null };
+  const all = { needsKey: false, models: "all" as const, embeddings: true, omit: [], price: null, askAhead: null };
   const upstreams: Upstream[] = [];
   if (OPENAI_API_BASE || OPENAI_API_KEY) {
     const baseUrl = urlOf(OPENAI_API_BASE || OPENAI); // a base without a key suits a server of one's own
@@ -50,7 +50,7 @@ function derived(env: NodeJS.ProcessEnv): Upstream[] {
 function readUpstream(value: unknown, at: number): Upstream {
   const wrong = (what: string) => new Error(`MODEL_UPSTREAMS[${at}]: ${what}`);
   if (!isObject(value)) throw wrong("must be an object");
-  const { name, base_url, key_secret, key_env, models = "all", embeddings, omit = [], price } = value;
+  const { name, base_url, key_secret, key_env, models = "all", embeddings, omit = [], price, ask_ahead } = value;
   const unknown = Object.keys(value).find((field) => !FIELDS.includes(field));
   if (unknown !== undefined) throw wrong(`"${unknown}" is no field; there are ${FIELDS.join(", ")}`);
   if (typeof name !== "string" || !NAME.test(name))
@@ -76,7 +76,18 @@ function readUpstream(value: unknown, at: number): Upstream {
     embeddings: embeddings ?? baseUrl !== ANTHROPIC,
     omit: omit as string[],
     price: price === undefined ? null : readPrice(price, wrong),
+    askAhead: readAskAhead(ask_ahead, wrong),
   };
+}
+
+function readAskAhead(value: unknown, wrong: (what: string) => Error): Upstream["askAhead"] {
+  if (value === undefined || value === true) return null;
+  if (value === false) return false;
+  const { usd_max }: JsonObject = isObject(value) ? value : {};
+  if (typeof usd_max === "number" && usd_max >= 0) return { usdMax: usd_max };
+  throw wrong(
+    'ask_ahead is true, false, or {"usd_max"}, the US dollars that a turn may lose on wrong guesses in the mean',
+  );
 }
 
 function readModel(value: unknown, wrong: (what: string) => Error): UpstreamModel {

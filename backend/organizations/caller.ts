@@ -10,6 +10,17 @@ export function caller(): Caller {
   return data;
 }
 
+/** The caller, refused where it is a guest; `refusal` is the sentence that says so. */
+export function memberCaller(refusal: string): Caller {
+  const who = caller();
+  if (who.role === "guest") {
+    throw problem(ErrCode.PermissionDenied, "member_required", refusal, "Ask a member of the organization.", {
+      context: null,
+    });
+  }
+  return who;
+}
+
 /** The caller, refused unless an owner or admin of the organization. */
 export function adminCaller(): Caller {
   const who = caller();

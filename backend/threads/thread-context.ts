@@ -1,6 +1,7 @@
 import type { Tx } from "../db/tenant";
 import { entryCursor } from "../lib/cursor";
 import type { TokenUsage } from "../lib/events";
+import type { AskAhead } from "../models/guess-pays";
 import type { ParticipantRole } from "./roles";
 import type { WhenBusy } from "./turns/when-busy";
 
@@ -72,6 +73,7 @@ export interface AgentSeat {
   /** The branch it hears: each in a Letta conversation of its own. */
   branch: number;
   letta_conversation_id: string | null;
+  ask_ahead: AskAhead;
   heard_seq: number;
   /** Whether anything was said that it has not heard. */
   unheard: boolean;
@@ -117,7 +119,7 @@ const THREAD = `
       select jsonb_agg(jsonb_build_object(
         'id', p.id, 'kind', p.kind, 'user_id', p.user_id, 'agent_id', p.agent_id, 'name', p.name, 'role', p.role, 'joined_at', p.joined_at,
         'agent_version_id', v.id, 'letta_id', v.letta_id,
-        'letta_conversation_id', c.letta_conversation_id, 'heard_seq', coalesce(c.heard_seq, 0),
+        'letta_conversation_id', c.letta_conversation_id, 'ask_ahead', a.ask_ahead, 'heard_seq', coalesce(c.heard_seq, 0),
         'unheard', exists (
           select from branch_spans(t.org_id, t.id, t.branch) s
             join messages m on m.seq >= greatest(s.lo, coalesce(c.heard_seq, 0) + 1) and m.seq <= s.hi
@@ -158,9 +160,10 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
     const { id, kind, user_id, agent_id, name, role } = p;
     participants.push({ id, kind, user_id, agent_id, name, role, joined_at: new Date(p.joined_at).toISOString() });
     if (agent_id && p.agent_version_id && p.letta_id) {
-      const { agent_version_id, letta_id, letta_conversation_id, heard_seq, unheard } = p;
+      const { agent_version_id, letta_id, letta_conversation_id, ask_ahead, heard_seq, unheard } = p;
       const { branch } = row;
-      agents.push({ agent_id, name, agent_version_id, letta_id, branch, letta_conversation_id, heard_seq, unheard });
+      const conversation = { branch, letta_conversation_id, ask_ahead, heard_seq, unheard };
+      agents.push({ agent_id, name, agent_version_id, letta_id, ...conversation });
     }
   }
   const { title, type, state, branch, last_seq, prompt_tokens, completion_tokens, running_turns } = row;

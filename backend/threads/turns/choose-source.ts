@@ -12,4 +12,4 @@ export const turnSource: TurnSource = process.env.GRAPHYN_TURN_SOURCE === "gatew
 export const CAN_STEER = turnSource === gatewaySource;
 
 /** Off with GRAPHYN_ASK_AHEAD=off, for upstreams that charge too much for a guess. */
-export const ASK_AHEAD = process.env.GRAPHYN_ASK_AHEAD !== "off";
+export const ASKS_AHEAD = process.env.GRAPHYN_ASK_AHEAD !== "off" && turnSource === gatewaySource;

@@ -1,7 +1,9 @@
 import log from "encore.dev/log";
 import { tenant } from "../../db/tenant";
 import { forOrg } from "../../letta/for-org";
+import { knowsAgent, rememberOpening } from "../../models/ask-ahead";
 import type { AgentSeat } from "../thread-context";
+import { ASKS_AHEAD } from "./choose-source";
 
 /** Conversations being made right now, so that a turn waits for the one that joining began instead of making another. */
 const making = new Map<string, Promise<string>>();
@@ -9,7 +11,7 @@ const making = new Map<string, Promise<string>>();
 /** Makes the Letta conversations of a thread's agents ahead of their first turns. Failing costs nothing: the turn tries again. */
 export function prepareConversations(orgId: string, threadId: string, seats: AgentSeat[]): void {
   for (const seat of seats) {
-    ensureConversation(orgId, threadId, seat).catch((error) =>
+    prepare(orgId, threadId, seat).catch((error) =>
       log.warn("a Letta conversation could not be prepared", {
         thread_id: threadId,
         agent_id: seat.agent_id,
@@ -17,6 +19,15 @@ export function prepareConversations(orgId: string, threadId: string, seats: Age
       }),
     );
   }
+}
+
+/** So that the first turn, too, can be asked ahead: Letta has made the system message and its request will be like the agent's others. */
+async function prepare(orgId: string, threadId: string, seat: AgentSeat): Promise<void> {
+  const conversationId = await ensureConversation(orgId, threadId, seat);
+  if (!ASKS_AHEAD || seat.ask_ahead === "off" || !knowsAgent(seat.letta_id)) return;
+  const letta = await forOrg(orgId);
+  const [opening, more] = await letta.conversations.messages(conversationId, { limit: 2, order: "asc" });
+  if (opening?.kind === "system_message" && more === undefined) rememberOpening(conversationId, opening.text);
 }
 
 /** The Letta conversation in which this version of the agent hears this branch of the thread; made when there is none. */

@@ -32,9 +32,11 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
   const turn: OpenTurn = {
     orgId: input.orgId,
     turnId: input.turnId,
+    agentId: input.agentId,
     lettaUserId: letta.lettaUserId,
     lettaAgentId: input.lettaAgentId,
     conversationId: input.conversationId,
+    askAhead: input.askAhead,
     signal,
     hear: (event) => {
       silence.hear(event);
@@ -43,7 +45,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
     steer: createSteer(input),
   };
   const close = openTurn(turn);
-  if (input.askAhead) guess(turn, input.content, askUpstream);
+  guess(turn, input.content, askUpstream);
   const asking = askLetta(letta, input, { signal, late }, queue, words).finally(() => {
     silence.end();
     close();

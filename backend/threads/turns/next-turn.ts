@@ -45,9 +45,10 @@ export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Nex
 /** The agent as it was asked: in the version of then, and also when it has left the thread since. */
 async function seatOfTurn(tx: Tx, orgId: string, turnId: string) {
   return tx.queryRow<TurnToRun["seat"]>`
-    select t.agent_id, v.name, v.id as agent_version_id, v.letta_id, t.branch,
+    select t.agent_id, v.name, v.id as agent_version_id, v.letta_id, t.branch, a.ask_ahead,
       c.letta_conversation_id, coalesce(c.heard_seq, 0) as heard_seq, true as unheard
     from turns t
+      join agents a on (a.org_id, a.id) = (t.org_id, t.agent_id)
       join agent_versions v on (v.org_id, v.id) = (t.org_id, t.agent_version_id)
       left join agent_conversations c on (c.org_id, c.thread_id, c.agent_version_id, c.branch) = (t.org_id, t.thread_id, v.id, t.branch)
     where t.org_id = ${orgId} and t.id = ${turnId}`;

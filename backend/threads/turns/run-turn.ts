@@ -5,7 +5,7 @@ import { stopping } from "../../lib/stopping";
 import { publish, speak, startSpeaking, stopSpeaking } from "../live/channels";
 import { addText, beginText, endText, type Running, storeRest } from "../live/running-text";
 import type { AgentSeat } from "../thread-context";
-import { ASK_AHEAD, turnSource } from "./choose-source";
+import { ASKS_AHEAD, turnSource } from "./choose-source";
 import { ensureConversation } from "./conversation";
 import { endTurn, handOver, INTERRUPTED, type Outcome } from "./end-turn";
 import { letGo, letQueuedGo } from "./let-go";
@@ -177,7 +177,7 @@ async function listen(
           lettaAgentId: seat.letta_id,
           conversationId,
           content,
-          askAhead: ASK_AHEAD,
+          askAhead: ASKS_AHEAD ? seat.ask_ahead : "off",
           attempt,
         },
         signal,

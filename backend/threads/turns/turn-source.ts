@@ -1,3 +1,5 @@
+import type { AskAhead } from "../../models/guess-pays";
+
 /**
  * The one seam a turn takes its words from. Its first implementation relays Letta's own stream (letta-relay.ts).
  * A source yields events until `end`; it throws a SourceError when the answer cannot be had. It stops when `signal` says so.
@@ -21,7 +23,7 @@ export interface TurnInput {
   /** What the agent is told: the new message, after what it has not heard yet. */
   content: string;
   /** Whether the model may be asked before Letta asks it, where that can be done. */
-  askAhead: boolean;
+  askAhead: AskAhead;
   /** Of the turn; a retry of the same attempt can be told from a new one. */
   attempt: number;
 }
