@@ -25,6 +25,15 @@ describe("upstreams", () => {
     expect(needs({ OPENAI_API_BASE: "https://gpu.example/v1" })).toEqual([false]);
   });
 
+  it("say whether they are asked ahead, and what a turn may lose on it (SSE-2)", () => {
+    const askAhead = (...said: unknown[]) =>
+      named(...said.map((ask_ahead, n) => ({ name: `u${n}`, base_url: "http://u:1", ask_ahead }))).map(
+        (u) => u.askAhead,
+      );
+    expect(askAhead(undefined, true, false, { usd_max: 0.002 })).toEqual([null, null, false, { usdMax: 0.002 }]);
+    for (const wrong of ["no", {}, { usd_max: -1 }, null]) expect(() => askAhead(wrong)).toThrow(/ask_ahead/);
+  });
+
   it("are read from MODEL_UPSTREAMS with models, names of keys and prices", () => {
     const models = ["a", { id: "b", model: "b-2026", price: { prompt: 1, completion: 2 } }];
     const [upstream] = named({

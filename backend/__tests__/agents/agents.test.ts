@@ -124,6 +124,32 @@ describe("POST /agents", () => {
     });
   });
 
+  it("keeps whether its model is asked ahead, for the agent and not for a version (SSE-2)", async () => {
+    const org = await newOrganization();
+    const { agent_id } = await ok(create(org, { ask_ahead: "off" }));
+    const read = () => ok(org.call<Agent & { guesses: object }>("GET", `/agents/${agent_id}`));
+    expect((await read()).ask_ahead).toBe("off");
+    const refused = await create(org, { agent_id, ask_ahead: "on" });
+    expect([refused.status, refused.body.details.reason]).toEqual([400, "ask_ahead_with_agent"]);
+    await ok(create(org, { agent_id }));
+    expect((await read()).ask_ahead).toBe("off");
+    expect((await ok(org.call<Agent>("PATCH", `/agents/${agent_id}`, { ask_ahead: "on" }))).ask_ahead).toBe("on");
+    expect((await ok(org.call<Agent>("PATCH", `/agents/${agent_id}`, {}))).ask_ahead).toBe("on");
+    expect((await ok(org.call<{ agents: Agent[] }>("GET", "/agents"))).agents[0]?.ask_ahead).toBe("on");
+    expect((await org.call("PATCH", `/agents/${agent_id}`, { ask_ahead: "often" })).status).toBe(400);
+    expect((await read()).guesses).toEqual({
+      days: 7,
+      hits: 0,
+      misses: 0,
+      unused: 0,
+      missed_prompt_tokens: 0,
+      missed_completion_tokens: 0,
+      missed_tokens_estimated: false,
+    });
+    const other = await ok(create(org));
+    expect((await ok(org.call<Agent>("GET", `/agents/${other.agent_id}`))).ask_ahead).toBe("auto");
+  });
+
   it("refuses a bump without an agent, and an empty prompt (LET-5)", async () => {
     const org = await newOrganization();
     expect((await create(org, { bump: "major" })).body.details.reason).toBe("bump_without_agent");
@@ -173,6 +199,7 @@ describe("reading agents", () => {
     const calls: [string, (id: string) => string, object?][] = [
       ["GET", (id) => `/agents/${id}`],
       ["GET", (id) => `/agents/${id}/versions`],
+      ["PATCH", (id) => `/agents/${id}`, { ask_ahead: "off" }],
       ["POST", () => "/agents"],
     ];
     for (const [method, path] of calls) {

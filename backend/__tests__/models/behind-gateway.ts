@@ -49,7 +49,17 @@ export interface BehindGateway {
   inLetta(threadId: string): Promise<LettaMessage[]>;
   /** The last text of a kind, such as `assistant_message`. */
   lastInLetta(threadId: string, type: string): Promise<string | undefined>;
-  calls(threadId: string): Promise<{ purpose: string; completion_tokens: number | null }[]>;
+  calls(threadId: string): Promise<ModelCall[]>;
+}
+
+export interface ModelCall {
+  purpose: string;
+  guess: string | null;
+  agent_id: string | null;
+  upstream: string | null;
+  estimated: boolean;
+  prompt_tokens: number | null;
+  completion_tokens: number | null;
 }
 
 export interface TestThread {
@@ -148,7 +158,7 @@ export async function behindGateway(): Promise<BehindGateway> {
     calls: (threadId) =>
       adminQuery(
         stack.adminUrl,
-        `select purpose, completion_tokens from model_calls
+        `select purpose, guess, agent_id, upstream, estimated, prompt_tokens, completion_tokens from model_calls
           where turn_id in (select id from turns where thread_id = $1) order by created_at`,
         [threadId],
       ),
