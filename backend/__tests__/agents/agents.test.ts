@@ -196,14 +196,13 @@ describe("reading agents", () => {
     const [mine, theirs] = await Promise.all([newOrganization(), newOrganization()]);
     const { agent_id } = await ok(create(theirs));
     const missing = agent_id.slice(0, -4) + (agent_id.endsWith("0000") ? "1111" : "0000");
-    const calls: [string, (id: string) => string, object?][] = [
-      ["GET", (id) => `/agents/${id}`],
-      ["GET", (id) => `/agents/${id}/versions`],
-      ["PATCH", (id) => `/agents/${id}`, { ask_ahead: "off" }],
-      ["POST", () => "/agents"],
+    const calls: [string, (id: string) => string, (id: string) => object | undefined][] = [
+      ["GET", (id) => `/agents/${id}`, () => undefined],
+      ["GET", (id) => `/agents/${id}/versions`, () => undefined],
+      ["PATCH", (id) => `/agents/${id}`, () => ({ ask_ahead: "off" })],
+      ["POST", () => "/agents", (id) => ({ agent_id: id, name: "x", system_prompt: "x" })],
     ];
-    for (const [method, path] of calls) {
-      const body = (id: string) => (method === "POST" ? { agent_id: id, name: "x", system_prompt: "x" } : undefined);
+    for (const [method, path, body] of calls) {
       const foreign = await mine.call(method, path(agent_id), body(agent_id));
       expect(foreign).toEqual(await mine.call(method, path(missing), body(missing)));
       expect(foreign).toEqual(await mine.call(method, path("nonsense"), body("nonsense")));
