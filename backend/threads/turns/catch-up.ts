@@ -7,6 +7,9 @@ const MISSED_MESSAGES_MAX = 50;
 /** About 6 000 tokens at 4 characters each. */
 const MISSED_CHARS_MAX = 24_000;
 
+/** Participants that an agent is told by name at its first hearing. */
+const NAMED_MAX = 30;
+
 /** Before a message that the agent took into an answer while it gave it. */
 const ANSWERED = "<note>The next message came during your answer above, which answers it.</note>\n";
 
@@ -32,7 +35,18 @@ export async function tellAgent(tx: Tx, { orgId, threadId, seat, message, state 
   const people = state.context.participants.filter((p) => p.kind === "user").length;
   if (missed.length === 0 && people <= 1 && state.agents.length <= 1 && !TAG.test(message.content))
     return message.content;
-  return render(missed, message, seat);
+  return [...whoIsHere(seat, state), render(missed, message, seat)].join("\n");
+}
+
+/** To an agent that hears the conversation for the first time, among other agents: whom it can address, and how. Comings and goings follow. */
+function whoIsHere(seat: AgentSeat, state: ThreadState): string[] {
+  if (seat.heard_seq > 0 || state.agents.length <= 1) return [];
+  const others = state.context.participants.filter((p) => p.agent_id !== seat.agent_id);
+  const named = others
+    .slice(0, NAMED_MAX)
+    .map(({ name, kind }) => `${escapeText(name)} (${kind === "agent" ? "agent" : "person"})`);
+  const more = others.length > NAMED_MAX ? ` and ${others.length - NAMED_MAX} more` : "";
+  return [`<note>Here are ${named.join(", ")}${more}. An agent that you address as @Name answers you.</note>`];
 }
 
 /** What an agent is told of a message that joins its running turn: as `tellAgent` would, without what it missed. */
