@@ -16,16 +16,24 @@ const answered = new WeakMap<OpenTurn, Map<string, Promise<UpstreamEvent[]>>>();
  * Answers one request that Letta makes for a turn. What the model says goes to the turn's readers first and from here on to Letta, so
  * that both have the same words, whatever happens:
  *
- * | what happens                          | readers      | Letta is given                 | the turn       |
- * |---------------------------------------|--------------|--------------------------------|----------------|
- * | answer, tool call, several steps      | every token  | the same, whole                | goes on        |
- * | no answer before the first token      | nothing      | the error, and keeps nothing   | fails, typed   |
- * | the upstream breaks off in mid-answer | what came    | what came, finish `length`     | fails, typed   |
- * | the turn is stopped in mid-answer     | what came    | what came, finish `stop`       | as it was told |
- * | the turn is stopped before a word     | nothing      | an error, and keeps nothing    | as it was told |
- * | the provider's content filter         | what came    | what came, `content_filter`    | fails, typed   |
- * | an empty answer                       | nothing      | an empty answer                | completes      |
- * | Letta repeats a request               | nothing more | the recorded answer            | goes on        |
+ * | what happens                              | readers      | Letta is given                 | the turn         |
+ * |-------------------------------------------|--------------|--------------------------------|------------------|
+ * | an answer, tool calls, several steps      | every token  | the same, whole                | goes on          |
+ * | no answer before the first token          | nothing      | the error, and keeps nothing   | fails, typed     |
+ * | no answer in a later step                 | what came    | the error, and keeps the steps | fails, typed     |
+ * | an error or a cut in mid-answer           | what came    | what came, finish `length`     | fails, typed     |
+ * | a cut in a tool call                      | what came    | what came, without the call    | fails, typed     |
+ * | stopped in mid-answer, by whatever reason | what came    | what came, finish `stop`       | as it was told   |
+ * | stopped before a word                     | nothing      | an error, and keeps nothing    | as it was told   |
+ * | the provider's content filter             | what came    | what came, `content_filter`    | fails, typed     |
+ * | the model's longest length                | what came    | what came, `length`            | `answer_too_long`|
+ * | an empty answer                           | nothing      | an empty answer                | completes        |
+ * | Letta repeats a request                   | nothing more | the recorded answer            | goes on          |
+ * | refused as too long, then compacted       | the answer   | the error, then the answer     | goes on          |
+ * | Letta's own request for a summary         | nothing      | the summary                    | is not touched   |
+ * | Letta fails when it has the answer        | the answer   | the answer, and keeps nothing  | completes or fails; the agent is told with its next turn |
+ *
+ * Each row has its test: __tests__/models/every-case.test.ts, compaction.test.ts, letta-fails.test.ts.
  */
 export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): AsyncGenerator<UpstreamEvent> {
   const steps = answered.get(turn) ?? new Map<string, Promise<UpstreamEvent[]>>();

@@ -38,7 +38,12 @@ export async function handOver(
     body: JSON.stringify(body),
     dispatcher: agent,
   });
-  resp.writeHead(answer.statusCode, { "content-type": String(answer.headers["content-type"] ?? "application/json") });
+  // With what tells Letta's client not to repeat a request that failed: the gateway has done that.
+  const kept = ["content-type", "x-should-retry"].flatMap((name) => {
+    const value = answer.headers[name];
+    return typeof value === "string" ? [[name, value] as const] : [];
+  });
+  resp.writeHead(answer.statusCode, Object.fromEntries(kept));
   for await (const bytes of answer.body) resp.write(bytes);
   resp.end();
   return true;

@@ -29,14 +29,6 @@ export type Outcome = Ending &
     | { kind: "failed"; reason: string; message: string; retryable: boolean }
   );
 
-/** How a turn ends whose process ended in mid-answer. */
-export const INTERRUPTED = {
-  kind: "failed",
-  reason: "interrupted",
-  message: "The server stopped while the agent was answering. What it had said is kept.",
-  retryable: true,
-} as const;
-
 export interface TurnEnd {
   entries: LogEntry[];
   /** The agent's next queued turn, and those of agents whom its answer gave the word: leased to this process, ready to run. */

@@ -4,11 +4,12 @@ import { stopping } from "../../lib/stopping";
 import { holdThread } from "../hold-thread";
 import { publish } from "../live/channels";
 import { onHint } from "../live/fanout/tell";
-import { endTurn, INTERRUPTED, type Outcome, type TurnEnd } from "./end-turn";
+import { endTurn, type Outcome, type TurnEnd } from "./end-turn";
 import { LEASE, LEASE_RENEW_MS, LEASE_SWEEP_MS, PROCESS_ID } from "./lease";
 import { nextTurn } from "./next-turn";
 import { ATTEMPTS_MAX, startTurns, stopTurn, turnsHere } from "./run-turn";
 import { releaseJoined } from "./steer";
+import { INTERRUPTED } from "./stopped";
 
 /**
  * Keeps turns alive, and ends those whose process died. Every process prolongs the leases of its own turns and looks for leases that

@@ -7,11 +7,12 @@ import { addText, beginText, endText, type Running, storeRest } from "../live/ru
 import type { AgentSeat } from "../thread-context";
 import { ASKS_AHEAD, turnSource } from "./choose-source";
 import { ensureConversation } from "./conversation";
-import { endTurn, handOver, INTERRUPTED, type Outcome } from "./end-turn";
+import { endTurn, handOver, type Outcome } from "./end-turn";
 import { letGo, letQueuedGo } from "./let-go";
 import { markStarted } from "./mark-started";
 import { makeSayable } from "./sayable";
 import { settleAndTell } from "./settle";
+import { type StopReason, stopped } from "./stopped";
 import { SourceError, type TurnSource } from "./turn-source";
 
 export interface TurnToRun {
@@ -27,7 +28,7 @@ export interface TurnToRun {
 }
 
 /** A turn that has not ended by then is ended as failed, with its text so far. */
-const TURN_MS_MAX = 10 * 60_000;
+const TURN_MS_MAX = Number(process.env.GRAPHYN_TURN_MS_MAX) || 10 * 60_000;
 /** Tries for one turn; a further one only while nothing was said. */
 export const ATTEMPTS_MAX = 3;
 const RETRY_DELAY_MS = 250;
@@ -36,9 +37,6 @@ const END_TRIES_MAX = 4;
 const END_RETRY_MS = 100;
 /** Characters of one answer. */
 const ANSWER_CHARS_MAX = 1_000_000;
-
-/** Why a turn is stopped from outside: what `AbortController.abort` is given. */
-export type StopReason = "cancelled" | "deadline" | "lost" | "shutdown";
 
 const running = new Map<string, { controller: AbortController; ended: Promise<void>; isStored: boolean }>();
 
@@ -241,18 +239,4 @@ async function listen(
       await sleep(delay, undefined, { signal }).catch(() => undefined); // stopped: seen before Letta is asked again
     }
   }
-}
-
-function stopped(outcome: Outcome, signal: AbortSignal): Outcome {
-  if (signal.reason === "deadline") {
-    return {
-      ...outcome,
-      kind: "failed",
-      reason: "turn_deadline",
-      message: "The agent took too long and was stopped.",
-      retryable: true,
-    };
-  }
-  if (signal.reason === "shutdown") return { ...outcome, ...INTERRUPTED };
-  return { ...outcome, kind: "cancelled" };
 }

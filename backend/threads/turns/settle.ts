@@ -62,7 +62,7 @@ export async function settleAndTell(turn: TurnToRun, conversationId: string): Pr
   });
 }
 
-/** The conversation as Letta has it, as far as these turns may be in it. */
+/** The conversation as Letta has it, oldest first, as far as these turns may be in it. */
 async function messagesOf(orgId: string, conversationId: string, turns: string[]): Promise<LettaMessage[]> {
   try {
     const letta = await forOrg(orgId);
@@ -78,7 +78,7 @@ async function messagesOf(orgId: string, conversationId: string, turns: string[]
       messages.push(...next);
       if (next.length < PAGE_MESSAGES || turns.every((id) => messageOf(id, messages))) break;
     }
-    return messages;
+    return messages.reverse(); // Letta tells times in seconds only: within one, its order counts
   } catch (error) {
     if (!(error instanceof LettaError)) throw error;
     throw new SourceError(error.kind, error.message, error.retryable, { cause: error });
