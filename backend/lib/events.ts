@@ -41,9 +41,11 @@ export type Span = [from: number, to: number | null];
 /** Why the conversation goes on elsewhere. */
 export type BranchAction = "rewind" | "edit" | "regenerate" | "split" | "restore";
 
-/** `asked`: somebody stopped the turn. `interrupted`: by a new message. `archived`: the thread was archived or erased. `token_limit`: another agent asked for it,
- * and the tokens of the exchange were spent before it began. */
-export type CancelReason = "asked" | "interrupted" | "archived" | "token_limit";
+/**
+ * `asked`: somebody stopped the turn. `interrupted`: by a new message. `archived`: the thread was archived or erased. `token_limit`: another
+ * agent asked for it, and the tokens of the exchange were spent before it began. `rewound`: the thread left the branch it was asked in.
+ */
+export type CancelReason = "asked" | "interrupted" | "archived" | "token_limit" | "rewound";
 
 export interface TokenUsage {
   prompt_tokens: number;

@@ -178,6 +178,12 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
     conversations: {
       create: async (agentId) =>
         idOf(await call((client, signal) => client.conversations.create({ agent_id: agentId }, { headers, signal }))),
+      fork: async (id) =>
+        idOf(
+          await call((client, signal) =>
+            client.post(`/v1/conversations/${encodeURIComponent(id)}/fork`, { headers, signal }),
+          ),
+        ),
       delete: async (id) => {
         await call((client, signal) => client.conversations.delete(id, { headers, signal }));
       },

@@ -63,6 +63,8 @@ export interface LettaOrg {
   };
   readonly conversations: {
     create(agentId: string): Promise<string>;
+    /** A new conversation that has everything the other has at that moment; its own system message is compiled anew. */
+    fork(id: string): Promise<string>;
     delete(id: string): Promise<void>;
     /** A page of what Letta has stored of a conversation, newest first unless `order` says otherwise. */
     messages(id: string, page?: { limit?: number; after?: string; order?: "asc" | "desc" }): Promise<LettaMessage[]>;

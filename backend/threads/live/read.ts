@@ -4,6 +4,7 @@ import { channelOf, holdChannel, refresh } from "./channels";
 import { type Page, type Reading, runReader } from "./reader";
 import type { ReaderEnd } from "./reader-state";
 import { readSaid } from "./said-so-far";
+import { readShown } from "./shown";
 
 const REPLAY_PAGE = 200;
 
@@ -15,6 +16,7 @@ export function readFrom(reading: Reading & { orgId: string }): Promise<ReaderEn
   const { orgId, threadId } = reading;
   return runReader(reading, {
     readPage: (after) => readPage(orgId, threadId, after),
+    readShown: () => tenant(orgId, (tx) => readShown(tx, orgId, threadId)),
     hold: (seq) => holdChannel(orgId, threadId, seq),
     refresh: () => refresh(orgId, threadId),
   });

@@ -3,6 +3,7 @@ import type { LogEntry } from "../../lib/events";
 import type { Channel } from "./channel";
 import { cursorAt, type Delivery, type Place, placeAt, takeEntry, takeStored, type Words } from "./place";
 import { isReaderEnd, nextReaderState, type ReaderEnd, type ReaderEvent, type ReaderState } from "./reader-state";
+import { isShown, type Shown } from "./shown";
 
 /** A reader with this much unread is ended: it resumes from the log, and costs a cursor instead of memory. */
 export const UNREAD_BYTES_MAX = 1 << 20;
@@ -22,6 +23,8 @@ export interface Page {
 /** Where a reader has its thread from: read.ts binds it to the database and to this process's channels. */
 export interface Source {
   readPage(after: number): Promise<Page>;
+  /** What a new reader is shown of the past. */
+  readShown(): Promise<Shown>;
   /** The thread's channel, made at `seq` when there is none, and kept until it is released. */
   hold(seq: number): { channel: Channel; release(): void };
   /** Brings the channel to the end of the log. */
@@ -30,7 +33,7 @@ export interface Source {
 
 export interface Reading {
   threadId: string;
-  /** Where the reader stands; null for a new one, who is shown the stored messages and nothing else of the past. */
+  /** Where the reader stands; null for a new one, who is shown the conversation's messages and nothing else of the past. */
   from: Cursor | null;
   /** Ends the reading: the client has gone, or its time is over. */
   signal: AbortSignal;
@@ -53,6 +56,7 @@ export async function runReader(reading: Reading, source: Source): Promise<Reade
   let leave = () => {};
   let hold: ReturnType<Source["hold"]> | null = null;
   let page: Page = { entries: [], full: true, words: [] };
+  let shown: Shown | null = null; // for a new reader, once it is known
   let after = 0; // entries of the page that were given
   let mustReach = 0; // the channel had this entry before the last look at the log
 
@@ -74,12 +78,12 @@ export async function runReader(reading: Reading, source: Source): Promise<Reade
       switch (state as ReaderState) {
         case "replaying": {
           if (after === page.entries.length) {
+            if (from === null) shown ??= await source.readShown();
             page = await source.readPage(place.seq);
             after = 0;
           }
           while (after < page.entries.length && isNow("replaying")) {
-            for (const delivery of replayed(place, page.entries[after] as LogEntry, from !== null))
-              reading.deliver(delivery);
+            for (const delivery of replayed(place, page.entries[after] as LogEntry, shown)) reading.deliver(delivery);
             after++;
             if (reading.unread() > UNREAD_BYTES_MAX && isNow("replaying")) meet("full");
           }
@@ -132,10 +136,12 @@ export async function runReader(reading: Reading, source: Source): Promise<Reade
   }
 }
 
-function replayed(place: Place, entry: LogEntry, isBack: boolean): Delivery[] {
-  if (isBack) return takeEntry(place, entry);
+/** `shown` is null for a reader that comes back: it is given everything. */
+function replayed(place: Place, entry: LogEntry, shown: Shown | null): Delivery[] {
+  const isSwitch = entry.event.type === "branch_switched";
+  if (shown === null || (isSwitch && entry.seq > shown.upTo)) return takeEntry(place, entry);
   const stored = takeStored(place, entry);
-  return stored ? [stored] : [];
+  return stored && isShown(shown, entry.seq) ? [stored] : [];
 }
 
 /** Waits until a slow reader has taken most of what it was given; false when it has not in DRAIN_MS_MAX. */

@@ -231,6 +231,7 @@ class World {
         unread: () => 0,
       },
       {
+        readShown: async () => ({ upTo: 0, spans: [] }),
         readPage: async (after) => {
           const words = process.channel && process.channel.readers > 0 ? [] : this.said({});
           const entries = this.log.slice(after, after + PAGE);
