@@ -21,7 +21,9 @@ export async function startNodes(count: number, env: Record<string, string> = {}
   const database = await createDatabase();
   const ports: number[] = [];
   while (ports.length < count) ports.push(await freePort());
-  const start = (port: number) => startServer({ databaseUrl: database.url, adminKey, port, env });
+  // Several processes at once, beside those of other test files: fewer connections each than a process takes by itself.
+  const small = { ENCORE_NODE_DB_POOL: "6" };
+  const start = (port: number) => startServer({ databaseUrl: database.url, adminKey, port, env: { ...small, ...env } });
   const nodes: Server[] = [];
   for (const port of ports) nodes.push(await start(port)); // the first one migrates
   const url = (index: number) => nodes[index]?.url ?? "";
