@@ -4,7 +4,7 @@ import log from "encore.dev/log";
 import { answerTurn } from "./answer-turn";
 import type { ChatBody } from "./ask-ahead";
 import { askUpstream } from "./ask-upstream";
-import { askedBy, readLettaRequest } from "./asked-by";
+import { askedBy, type LettaRequest, readLettaRequest } from "./asked-by";
 import { assemble, chunkOf, errorChunk, firstChunk, LAST_CHUNK, newAssembly, newHead, wholeAnswer } from "./assemble";
 import { isLetta } from "./gateway-key";
 import { handOver } from "./hand-over";
@@ -14,6 +14,8 @@ import { BadRequest, readChatRequest } from "./read-request";
 import { recordCall } from "./record-call";
 import { UpstreamError } from "./upstream-error";
 import type { UpstreamEvent, Usage } from "./upstream-event";
+
+const LETTA_USER = /^user-[0-9a-f-]{36}$/;
 
 /** OpenAI's chat completions for Letta, answered by the upstreams, in the form it asks for: whole or streamed. */
 export const gatewayChat = api.raw(
@@ -30,7 +32,8 @@ export const gatewayChat = api.raw(
     resp.once("close", () => gone.abort()); // on hosts that tell
     try {
       const body = await readChatRequest(req);
-      const whose = await askedBy(readLettaRequest(body));
+      const asked = readLettaRequest(body);
+      const whose = await askedBy(asked);
       switch (whose.kind) {
         case "turn":
           // Not ended when Letta hangs up: the turn's readers go on.
@@ -39,9 +42,9 @@ export const gatewayChat = api.raw(
           return await answer(resp, body, askForLetta(whose.orgId, body, gone.signal));
         case "elsewhere":
           if (await handOver(whose.owner, req, body, resp)) return;
-          return refuse(resp, "no process runs the turn");
+          return refuse(resp, "no process runs the turn", asked);
         case "nobody":
-          return refuse(resp, whose.why);
+          return refuse(resp, whose.why, asked);
         default:
           whose satisfies never;
       }
@@ -77,8 +80,13 @@ async function* askForLetta(orgId: string, body: JsonObject, signal: AbortSignal
   }
 }
 
-function refuse(resp: ServerResponse, why: string): void {
-  log.warn("a request to the model gateway was refused", { why });
+function refuse(resp: ServerResponse, why: string, { user, agentId, conversationId }: LettaRequest): void {
+  log.warn("a request to the model gateway was refused", {
+    why,
+    letta_user: LETTA_USER.test(user) ? user : "none", // nothing else gets into a log
+    letta_agent: agentId ?? undefined,
+    letta_conversation: conversationId ?? undefined,
+  });
   answerError(resp, new BadRequest(403, "This request belongs to no running turn."));
 }
 
