@@ -44,9 +44,10 @@ export interface BehindGateway {
   threadOf(agents: string[]): Promise<TestThread>;
   /** The same organization at another Graphyn. */
   at(url: string): TestOrganization;
-  conversationOf(threadId: string): Promise<string>;
-  /** What Letta has stored of a thread's conversation, oldest first. */
-  inLetta(threadId: string): Promise<LettaMessage[]>;
+  /** A thread's conversation in Letta: its agent's, or that of one of several by its id there. */
+  conversationOf(threadId: string, lettaId?: string): Promise<string>;
+  /** What Letta has stored of it, oldest first. */
+  inLetta(threadId: string, lettaId?: string): Promise<LettaMessage[]>;
   /** The last text of a kind, such as `assistant_message`. */
   lastInLetta(threadId: string, type: string): Promise<string | undefined>;
   calls(threadId: string): Promise<ModelCall[]>;
@@ -99,16 +100,18 @@ export async function behindGateway(): Promise<BehindGateway> {
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   };
-  const conversationOf = async (threadId: string) => {
+  const conversationOf = async (threadId: string, lettaId?: string) => {
     const [row] = await adminQuery<{ letta_conversation_id: string }>(
       stack.adminUrl,
-      "select letta_conversation_id from agent_conversations where thread_id = $1",
-      [threadId],
+      `select letta_conversation_id from agent_conversations c
+        join agent_versions v on (v.org_id, v.id) = (c.org_id, c.agent_version_id)
+        where c.thread_id = $1 and v.letta_id = coalesce($2, v.letta_id)`,
+      [threadId, lettaId ?? null],
     );
     return row?.letta_conversation_id ?? "";
   };
-  const inLetta = async (threadId: string) => {
-    const path = `/v1/conversations/${await conversationOf(threadId)}/messages?limit=${PAGE_MESSAGES_MAX}&order=asc`;
+  const inLetta = async (threadId: string, lettaId?: string) => {
+    const path = `/v1/conversations/${await conversationOf(threadId, lettaId)}/messages?limit=${PAGE_MESSAGES_MAX}&order=asc`;
     // By time: the places of a conversation's messages change when it is compacted.
     return (await call<LettaMessage[]>("GET", path)).toSorted((a, b) => Date.parse(a.date) - Date.parse(b.date));
   };
