@@ -1,15 +1,11 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { adminQuery } from "../harness/database";
-import { type Context, newAgent, newOrganization, newThread, ok, type TestOrganization } from "../harness/organization";
+import { type Context, newAgent, newOrganization, ok, type TestOrganization } from "../harness/organization";
 import { ofType, openStream, type Received, turnsEnded } from "../harness/stream";
 
 interface Posted {
   message: { id: string; seq: number };
   turns: { id: string; agent_id: string }[];
-}
-
-interface Seen {
-  context: Context;
 }
 
 const ended = (reason: string) => (received: Received[]) =>
@@ -39,7 +35,7 @@ describe("agents that address each other", () => {
   }
   const say = (id: string, content: string, more: object = {}) =>
     ok(org.call<Posted>("POST", `/threads/${id}/messages`, { content, ...more }));
-  const context = async (id: string) => (await ok(org.call<Seen>("GET", `/threads/${id}`))).context;
+  const context = async (id: string) => (await ok(org.call<{ context: Context }>("GET", `/threads/${id}`))).context;
   const rows = (id: string) =>
     adminQuery<{ exchange: number; hop: number; state: string }>(
       inject("graphyn").adminUrl,

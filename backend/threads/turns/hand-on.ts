@@ -8,8 +8,8 @@ import { everybodyAddressed, speaking } from "../who-answers";
 /**
  * An agent whose answer addresses other agents of the thread hands them the word: each of them answers it. Everything that follows one
  * message of a person is an exchange, and an exchange has three limits, which are counted in the turns' rows, under the thread's lock: so
- * they hold whatever process ends a turn, and after any crash. When one of them is reached the thread is told so, once, and in this
- * exchange no agent hands the word on any more. A person's next message begins another.
+ * they hold whatever process ends a turn, and after any crash. `hop_limit` stops the chain of agents that has grown too long;
+ * `turn_limit` and `token_limit` stop all of the exchange. The thread is told of each limit once. A person's next message begins another exchange.
  */
 export type LimitReason = "hop_limit" | "turn_limit" | "token_limit";
 
@@ -59,11 +59,12 @@ export async function handOn(tx: Tx, { orgId, threadId, agentId, text, isHere, e
 
   const spent = await spentBy(tx, orgId, threadId, ended.exchange_seq);
   const { seats, reason } = within(state, asked, ended.hop, spent);
-  const said: Draft[] = [];
-  if (reason === "token_limit") said.push(...(await cancelWaiting(tx, orgId, threadId, ended.exchange_seq)));
-  const stopped = asked.length > seats.length || said.length > 0;
-  if (reason !== null && stopped && (await endExchange(tx, orgId, threadId, ended.exchange_seq, reason))) {
-    said.push(systemMessage(whyEnded(state, reason), reason));
+  const where = { orgId, threadId, exchangeSeq: ended.exchange_seq };
+  const cancelled = reason === "token_limit" ? await cancelWaiting(tx, where) : [];
+  const unasked = [...asked.slice(seats.length), ...cancelled].map(({ agent_id }) => agent_id);
+  const said: Draft[] = cancelled.map(whyCancelled);
+  if (reason !== null && unasked.length > 0 && (await isFirstToTell(tx, where, reason))) {
+    said.push(systemMessage(whyStopped(state, reason, unasked), reason));
   }
   const turns = seats.map(({ agent_id, agent_version_id }) => ({
     id: newId("turn"),
@@ -83,17 +84,13 @@ function seatsOf(state: ThreadState, mentions: string[]): AgentSeat[] {
 interface Spent {
   turns: number;
   tokens: number;
-  /** Whether a limit has ended the exchange before. */
-  over: boolean;
 }
 
 async function spentBy(tx: Tx, orgId: string, threadId: string, exchangeSeq: number): Promise<Spent> {
   const spent = await tx.queryRow<Spent>`
-    select count(*)::int as turns, coalesce(sum(coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0)), 0)::float8 as tokens,
-      exists (
-        select from exchange_ends where org_id = ${orgId} and thread_id = ${threadId} and exchange_seq = ${exchangeSeq}) as over
+    select count(*)::int as turns, coalesce(sum(coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0)), 0)::float8 as tokens
     from turns where org_id = ${orgId} and thread_id = ${threadId} and coalesce(exchange_seq, message_seq) = ${exchangeSeq}`;
-  return spent ?? { turns: 0, tokens: 0, over: false };
+  return spent ?? { turns: 0, tokens: 0 };
 }
 
 /** Those of `asked` whom the limits let answer, and the limit that stops the others; tokens count also for turns that wait already. */
@@ -107,50 +104,53 @@ function within(
   const limits = thread.exchange_limits;
   if (spent.tokens >= limits.tokens) return { seats: [], reason: "token_limit" };
   if (asked.length === 0) return { seats: [], reason: null };
-  if (spent.over || hop >= limits.hops) return { seats: [], reason: "hop_limit" };
+  if (hop >= limits.hops) return { seats: [], reason: "hop_limit" };
   const left = Math.max(0, Math.min(limits.turns - spent.turns, TURNS_LIVE_MAX - running_turns.length));
   return { seats: asked.slice(0, left), reason: left < asked.length ? "turn_limit" : null };
 }
 
-/** Cancels the turns that agents asked for and that have not begun. */
-async function cancelWaiting(tx: Tx, orgId: string, threadId: string, exchangeSeq: number): Promise<Draft[]> {
-  const cancelled = await tx.queryAll<{ id: string; agent_id: string }>`
-    update turns set state = 'cancelled', ended_at = now(), cancel_requested_at = now(), cancel_reason = 'token_limit'
-    where org_id = ${orgId} and thread_id = ${threadId} and coalesce(exchange_seq, message_seq) = ${exchangeSeq}
-      and state = 'queued' and hop > 0
-    returning id, agent_id`;
-  return cancelled
-    .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map(({ id, agent_id }) => ({
-      type: "turn_cancelled",
-      turn_id: id,
-      agent_id,
-      message_id: null,
-      cancelled_by: null,
-      reason: "token_limit",
-    }));
+interface Where {
+  orgId: string;
+  threadId: string;
+  exchangeSeq: number;
 }
 
-/** Notes that a limit has ended the exchange; false when one had before, so that the thread is told once. */
-async function endExchange(
-  tx: Tx,
-  orgId: string,
-  threadId: string,
-  exchangeSeq: number,
-  reason: LimitReason,
-): Promise<boolean> {
+interface Cancelled {
+  id: string;
+  agent_id: string;
+}
+
+/** Cancels the turns of an exchange that agents asked for and that have not begun. */
+async function cancelWaiting(tx: Tx, { orgId, threadId, exchangeSeq }: Where): Promise<Cancelled[]> {
+  return tx.queryAll<Cancelled>`
+    with cancelled as (
+      update turns set state = 'cancelled', ended_at = now(), cancel_requested_at = now(), cancel_reason = 'token_limit'
+      where org_id = ${orgId} and thread_id = ${threadId} and coalesce(exchange_seq, message_seq) = ${exchangeSeq}
+        and state = 'queued' and hop > 0
+      returning id, agent_id)
+    select id, agent_id from cancelled order by id`;
+}
+
+function whyCancelled({ id, agent_id }: Cancelled): Draft {
+  return { type: "turn_cancelled", turn_id: id, agent_id, message_id: null, cancelled_by: null, reason: "token_limit" };
+}
+
+/** Notes that the thread is told of a limit; false when it was before. */
+async function isFirstToTell(tx: Tx, { orgId, threadId, exchangeSeq }: Where, reason: LimitReason): Promise<boolean> {
   const first = await tx.queryRow`
-    insert into exchange_ends (org_id, thread_id, exchange_seq, reason) values (${orgId}, ${threadId}, ${exchangeSeq}, ${reason})
-    on conflict (org_id, thread_id, exchange_seq) do nothing returning exchange_seq`;
+    insert into exchange_limits_told (org_id, thread_id, exchange_seq, reason)
+    values (${orgId}, ${threadId}, ${exchangeSeq}, ${reason})
+    on conflict (org_id, thread_id, exchange_seq, reason) do nothing returning exchange_seq`;
   return first !== null;
 }
 
-function whyEnded(state: ThreadState, reason: LimitReason): string {
+function whyStopped(state: ThreadState, reason: LimitReason, unasked: string[]): string {
   const { hops, turns, tokens } = state.context.thread.exchange_limits;
   const limit = {
-    hop_limit: `the word went from agent to agent ${hops} times in a row`,
-    turn_limit: `agents gave as many answers as one message may start (${turns})`,
-    token_limit: `its answers took the ${tokens} tokens that one message may cost`,
+    hop_limit: `the word has gone from agent to agent ${hops} times in a row`,
+    turn_limit: `the agents were asked for as many answers as one message may start (${turns})`,
+    token_limit: `the answers have taken the ${tokens} tokens that one message may cost`,
   }[reason];
-  return `The agents stop here: ${limit}. They go on when a person says something.`;
+  const names = state.context.participants.flatMap((p) => (p.agent_id && unasked.includes(p.agent_id) ? [p.name] : []));
+  return `Not asked any more: ${names.join(", ")}. Here ${limit}. Say something to let them go on.`;
 }
