@@ -1,0 +1,47 @@
+import { expect, it } from "vitest";
+import { lateness, type Phase, type Result, report } from "./report";
+
+it("compares each piece with when the other reader had all of it", () => {
+  const near = [
+    { end: 2, at: 10 },
+    { end: 4, at: 30 },
+    { end: 6, at: 50 },
+    { end: 9, at: 70 },
+  ];
+  const far = [
+    { end: 3, at: 40 },
+    { end: 6, at: 90 },
+  ];
+  expect(lateness(near, far)).toEqual([30, 60, 40]); // the last one never came
+  expect(lateness(near, near)).toEqual([0, 0, 0, 0]);
+});
+
+const phase = (carrier: Phase["carrier"], across: number, hints: number): Phase => ({
+  carrier,
+  round: 0,
+  seconds: 10,
+  speaking: 2,
+  messages_per_second: 1,
+  messages: { within: [5], across: [across] },
+  words_later: [20],
+  hints_per_second: [{ node: "a", mean: hints, most: 21 }],
+  cpu_seconds: { graphyn_a: 1, graphyn_b: 2, postgres: 4 },
+});
+const result: Result = {
+  bench: "nodes",
+  date: "2026-11-22T12:00:00Z",
+  commit: "abc",
+  machine: { cpu: "test", cores: 2, memory_gib: 24, kernel: "k", node: "v20" },
+  seed: 1,
+  load_before: { busy: 0, steal: 0, busiest: [], override: false },
+  seconds: 1,
+  others_cpu_share: 0,
+  phases: [phase("PostgreSQL", 60, 19), phase("Redis", 130, 30)],
+};
+
+it("says what was measured and which bars were missed", () => {
+  const text = report(result);
+  expect(text).toContain("| PostgreSQL | 5.0 / 5.0 | 60 / 60 | 20 / 20 | 19.0 (21) | 0.30 / 0.40 |");
+  expect(text).toContain("| PostgreSQL | 60 ms: met | 19.0: met |");
+  expect(text).toContain("| Redis | 130 ms: missed | 30.0: missed |");
+});
