@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { Fault } from "../fault";
 import { type Place, place } from "../paths";
+import { chromium } from "../stack/install-chromium";
 import { redisServer } from "../stack/install-redis";
 import { tryLock } from "../stack/lock";
 import { loadSecrets } from "../stack/secrets";
@@ -70,6 +71,7 @@ function testsOn(here: Place, servers: Servers, args: readonly string[]): Promis
     LETTA_API_KEY: servers.lettaKey,
     DEV_MODEL_URL: servers.devModelUrl,
     REDIS_SERVER: redisServer(),
+    CHROMIUM: chromium(),
   };
   console.log();
   return runVitest(args, env, join(here.dir, "vitest.json"), VITEST_TIMEOUT_MS);

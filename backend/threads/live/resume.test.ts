@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { compared, disconnected, type Journal, newJournal, write } from "../../__tests__/harness/journal";
 import { entryCursor, parseCursor } from "../../lib/cursor";
-import type { LogEntry, LogEvent, Message, ThreadEvent } from "../../lib/events";
+import type { LogEntry, LogEvent, Message } from "../../lib/events";
 import { type Channel, createChannel } from "./channel";
 import type { Delivery, Words } from "./place";
 import { type Page, runReader } from "./reader";
@@ -38,13 +39,7 @@ interface Client {
   connection: AbortController | null;
   /** What the server has written and the network not delivered: a cut loses it. */
   wire: Delivery[];
-  lastId: string | null;
-  entries: LogEntry[];
-  texts: Map<string, string>;
-  /** Turns of which words were taken back: only a crash may do that. */
-  takenBack: Set<string>;
-  /** From here on it must have every entry; null for a new client that was given nothing yet. */
-  wholeFrom: number | null;
+  journal: Journal;
 }
 
 class World {
@@ -218,8 +213,9 @@ class World {
     client.connection = connection;
     const process = this.processes[index] as Process;
     process.clients.add(client);
-    const from = client.lastId === null ? null : parseCursor(THREAD, client.lastId);
-    if (client.lastId !== null && from === null) throw new Error(`the server's own cursor ${client.lastId} is none`);
+    const from = client.journal.lastId === null ? null : parseCursor(THREAD, client.journal.lastId);
+    if (client.journal.lastId !== null && from === null)
+      throw new Error(`the server's own cursor ${client.journal.lastId} is none`);
     void runReader(
       {
         threadId: THREAD,
@@ -249,59 +245,23 @@ class World {
 
   /** The network delivers `count` of what was written. */
   receive(client: Client, count: number): void {
-    for (const { event, cursor, seq } of client.wire.splice(0, count)) {
-      client.lastId = cursor;
-      if (event.type === "caught_up") client.wholeFrom ??= event.last_seq;
-      if (seq !== null) client.entries.push({ seq, event: event as LogEvent });
-      take(client, event);
-    }
+    for (const { event, cursor } of client.wire.splice(0, count)) write(client.journal, cursor, event);
   }
 
   cut(client: Client): void {
     client.connection?.abort();
-    if (client.lastId !== null) client.wholeFrom ??= parseCursor(THREAD, client.lastId)?.seq ?? null;
+    disconnected(client.journal);
     client.connection = null;
     client.wire = [];
     for (const process of this.processes) process.clients.delete(client);
   }
 }
 
-/** What docs/api.md tells a client to do with words. */
-function take(client: Client, event: ThreadEvent): void {
-  switch (event.type) {
-    case "turn_started":
-      client.texts.set(event.turn_id, "");
-      break;
-    case "ai_chunk": {
-      const text = client.texts.get(event.turn_id) ?? "";
-      if (event.offset > text.length) throw new Error(`a hole in the words: ${text.length} before ${event.offset}`);
-      if (event.offset < text.length) {
-        if (event.content !== "") throw new Error("words were given twice");
-        client.takenBack.add(event.turn_id);
-      }
-      client.texts.set(event.turn_id, text.slice(0, event.offset) + event.content);
-      break;
-    }
-    case "message": {
-      const { turn_id, content } = event.message;
-      const text = turn_id === null ? undefined : client.texts.get(turn_id);
-      if (text !== undefined && text !== content) throw new Error(`words "${text}" became the message "${content}"`);
-      break;
-    }
-    default:
-      break;
-  }
-}
-
-/** Each entry once and in order; of what was there before a new client came, the messages. */
-function check(world: World, client: Client): void {
-  const seqs = client.entries.map(({ seq }) => seq);
-  expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
-  const from = client.wholeFrom ?? Number.POSITIVE_INFINITY;
-  const expected = world.log.filter(({ seq, event }) => seq > from || event.type === "message");
-  expect(seqs).toEqual(expected.map(({ seq }) => seq));
-  for (const turn of client.takenBack) expect(world.crashed.has(turn)).toBe(true);
-  for (const [id, text] of client.texts) {
+function check(world: World, { journal }: Client): void {
+  const { has, should } = compared(journal, world.log);
+  expect(has).toEqual(should);
+  for (const turn of journal.takenBack) expect(world.crashed.has(turn)).toBe(true);
+  for (const [id, text] of journal.texts) {
     const turn = world.turns.get(id);
     if (turn) expect(text).toBe(turn.text);
   }
@@ -416,16 +376,9 @@ describe("a reader who is cut, moved and resumed at random (SPEC.md)", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), async (steps) => {
         const world = new World();
-        world.clients = [null, null, 0].map((wholeFrom) => ({
-          connection: null,
-          wire: [],
-          // The third resumes from before the first entry, so it must have everything.
-          lastId: wholeFrom === null ? null : entryCursor(THREAD, wholeFrom),
-          entries: [],
-          texts: new Map(),
-          takenBack: new Set(),
-          wholeFrom,
-        }));
+        // The third resumes from before the first entry, so it must have everything.
+        const first = { cursor: entryCursor(THREAD, 0), seq: 0 };
+        world.clients = [null, null, first].map((from) => ({ connection: null, wire: [], journal: newJournal(from) }));
         const errors: unknown[] = [];
         const onError = (error: unknown) => errors.push(error);
         process.on("unhandledRejection", onError);
