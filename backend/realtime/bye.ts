@@ -1,4 +1,4 @@
-import { LIFETIME_MS, RETRY_BROKEN_MS, RETRY_FULL_MS, RETRY_SHUTDOWN_MS, SILENCE_MS_MAX } from "./limits";
+import { RETRY_BROKEN_MS, RETRY_FULL_MS, RETRY_SHUTDOWN_MS, SILENCE_MS_MAX } from "./limits";
 import type { ByeMessage, ByeReason } from "./protocol";
 
 /** `afterMs` null: coming back cannot succeed. */
@@ -13,7 +13,7 @@ const FAREWELLS: Record<ByeReason, Farewell> = {
   left: { message: "You left.", hint: "Connect again whenever you like.", afterMs: null },
   lifetime: {
     message: "The connection's time is over.",
-    hint: `Connect again with the cursor: nothing is lost. Connections last about ${LIFETIME_MS / 60_000} minutes.`,
+    hint: "Connect again with the cursor: nothing is lost.",
     afterMs: 0,
   },
   shutdown: {

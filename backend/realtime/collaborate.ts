@@ -3,6 +3,7 @@ import log from "encore.dev/log";
 import { tenant } from "../db/tenant";
 import { parseCursor } from "../lib/cursor";
 import { isId, newId } from "../lib/ids";
+import { stopping } from "../lib/stopping";
 import type { Caller } from "../organizations/authenticate";
 import { caller } from "../organizations/caller";
 import { readThread } from "../threads/thread-context";
@@ -17,7 +18,7 @@ import { leaveTab, lingerTabs, takeTab } from "./presence";
 import { enterRoom, exitRoom, peopleChanged } from "./rooms";
 import { takeSeat } from "./seats";
 import { showThread } from "./show-thread";
-import { isStopping } from "./watch";
+import "./watch";
 
 interface Handshake {
   /** The thread. */
@@ -41,15 +42,14 @@ export const collaborate = api.streamInOut<Handshake, Incoming, Outgoing>(
     const who = caller();
     const connection = openConnection(stream);
     const standUp = takeSeat(who);
+    void connection.ended.then(() => standUp?.());
     try {
       if (!standUp) connection.bye("too_many_connections");
-      else if (isStopping) connection.bye("shutdown");
+      else if (stopping.aborted) connection.bye("shutdown");
       else await stay({ who, connection, stream, threadId: id, cursor, tab });
     } catch (error) {
       log.error("a thread's collaboration failed", { thread_id: id, error: String(error) });
       connection.bye("stream_failed");
-    } finally {
-      standUp?.();
     }
   },
 );
@@ -110,7 +110,7 @@ async function stay({ who, connection, stream, threadId, cursor, tab = newId("ta
     await connection.ended;
   } finally {
     exitRoom(member);
-    if (!isStopping) {
+    if (!stopping.aborted) {
       await tenant(orgID, (tx) =>
         hasLeft ? leaveTab(tx, orgID, seat) : lingerTabs(tx, orgID, [seat.connectionId]),
       ).catch(() => undefined); // it expires by itself

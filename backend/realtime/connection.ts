@@ -1,7 +1,7 @@
 import { farewell } from "./bye";
 import {
   ALIVE_LOOK_MS,
-  LIFETIME_JITTER_MS,
+  LIFETIME_JITTER,
   LIFETIME_MS,
   PING_CHARS,
   PING_MS,
@@ -60,7 +60,7 @@ export function openConnection(outlet: Outlet): Connection {
   /** How much was sent before each unanswered ping: as many as fit into UNREAD_CHARS_MAX and SILENCE_MS_MAX. */
   const asked = new Map<string, number>();
   const look = setInterval(alive, ALIVE_LOOK_MS);
-  const life = setTimeout(() => connection.bye("lifetime"), LIFETIME_MS + Math.random() * LIFETIME_JITTER_MS);
+  const life = setTimeout(() => connection.bye("lifetime"), LIFETIME_MS * (1 + Math.random() * LIFETIME_JITTER));
 
   function put(message: ServerMessage): void {
     // Encore's stream rejects, ours throws, once the connection is gone: the reading side hears of it by itself.

@@ -1,3 +1,5 @@
+import { STREAM_LIFETIME_JITTER, STREAM_LIFETIME_MS } from "../threads/live/follow";
+
 /** Bounds of one WebSocket and of all together, each said to the client in `welcome` or in docs/realtime.md. */
 
 /** Connections of one person, of one organization, and of all, in this process. */
@@ -17,9 +19,9 @@ export const ALIVE_LOOK_MS = 2_500;
 export const PING_CHARS = 128 * 1024;
 export const UNREAD_CHARS_MAX = 2 << 20;
 
-/** A connection ends by itself, as a stream does; lifetimes differ by up to the jitter, so that not all come back together. */
-export const LIFETIME_MS = 4 * 60_000;
-export const LIFETIME_JITTER_MS = 30_000;
+/** A connection ends by itself, as a stream does; lifetimes differ by up to this share, so that not all come back together. */
+export const LIFETIME_MS = STREAM_LIFETIME_MS;
+export const LIFETIME_JITTER = STREAM_LIFETIME_JITTER;
 
 /** Messages of one client: so many at once, and so many a second in the long run. */
 export const BURST_MAX = 40;

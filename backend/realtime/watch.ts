@@ -1,5 +1,6 @@
 import log from "encore.dev/log";
 import { tenant } from "../db/tenant";
+import { stopping } from "../lib/stopping";
 import { KEEP_MS, LOOK_MS } from "./limits";
 import type { Member } from "./member";
 import { keepTabs, lingerTabs } from "./presence";
@@ -63,18 +64,11 @@ async function lookForEver(): Promise<void> {
 }
 setTimeout(() => void lookForEver(), LOOK_MS).unref();
 
-/** True from the moment the process was asked to stop. */
-export let isStopping = false;
-
-/** Says goodbye to everybody before the host closes the connections. (Both hosts stop on these signals, and take other listeners beside theirs.) */
-function stop(): void {
-  if (isStopping) return;
-  isStopping = true;
+/** Says goodbye to everybody before the host closes the connections. */
+stopping.addEventListener("abort", () => {
   for (const [orgId, members] of membersByOrg()) {
     for (const { connection } of members) connection.bye("shutdown");
     const ids = members.map(({ seat }) => seat.connectionId);
     void tenant(orgId, (tx) => lingerTabs(tx, orgId, ids)).catch(() => undefined); // then they expire by themselves
   }
-}
-process.once("SIGTERM", stop);
-process.once("SIGINT", stop);
+});

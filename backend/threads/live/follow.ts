@@ -10,9 +10,9 @@ import { readFrom } from "./read";
 import { UNREAD_BYTES_MAX } from "./reader";
 
 /** A connection ends by itself, because Encore's runtime does not tell when a reader has gone. Clients resume by Last-Event-ID. */
-const STREAM_LIFETIME_MS = Number(process.env.GRAPHYN_STREAM_LIFETIME_MS ?? 4 * 60_000);
+export const STREAM_LIFETIME_MS = Number(process.env.GRAPHYN_STREAM_LIFETIME_MS ?? 4 * 60_000);
 /** Lifetimes differ by up to this share, so that readers who came together do not all come back together. */
-const STREAM_LIFETIME_JITTER = 1 / 8;
+export const STREAM_LIFETIME_JITTER = 1 / 8;
 const HEARTBEAT_MS = 15_000;
 /** When readers of a process that ends are to come back: elsewhere, and not all at once. */
 const COME_BACK_MS_MIN = 100;
