@@ -15,6 +15,7 @@ import { BURST_MAX, MESSAGES_PER_SECOND, PING_MS, SILENCE_MS_MAX, TYPING_MS } fr
 import type { Member } from "./member";
 import type { Outgoing } from "./outgoing";
 import { leaveTab, lingerTabs, takeTab } from "./presence";
+import type { ByeReason } from "./protocol";
 import { enterRoom, exitRoom, peopleChanged } from "./rooms";
 import { takeSeat } from "./seats";
 import { showThread } from "./show-thread";
@@ -76,14 +77,11 @@ async function stay({ who, connection, stream, threadId, cursor, tab = newId("ta
 
   const seat = { threadId, userId: userID, tab, connectionId: newId("conn") };
   const member: Member = { who, threadId, seat, connection, seq: from?.seq ?? 0, isTyping: false };
-  let hasLeft = false;
+  let why: ByeReason | null = null;
   const inbox = openInbox(connection, {
     threadId,
     act: (message) => act(member, message),
-    leave: () => {
-      hasLeft = true;
-      connection.bye("left");
-    },
+    leave: () => connection.bye("left"),
   });
   await tenant(orgID, (tx) => takeTab(tx, orgID, seat));
   try {
@@ -107,12 +105,14 @@ async function stay({ who, connection, stream, threadId, cursor, tab = newId("ta
     );
     void listen(stream, connection, inbox);
     await showThread(member, from);
-    await connection.ended;
+    why = await connection.ended;
   } finally {
     exitRoom(member);
     if (!stopping.aborted) {
+      // Who was silent for so long is not about to come back, as one whose connection just broke is.
+      const isGone = why === "left" || why === "unanswered_pings";
       await tenant(orgID, (tx) =>
-        hasLeft ? leaveTab(tx, orgID, seat) : lingerTabs(tx, orgID, [seat.connectionId]),
+        isGone ? leaveTab(tx, orgID, seat) : lingerTabs(tx, orgID, [seat.connectionId]),
       ).catch(() => undefined); // it expires by itself
       peopleChanged(orgID, threadId);
     }
