@@ -212,8 +212,23 @@ async function poll(): Promise<void> {
   }
 }
 
+let polling: Promise<void> | null = null;
+let isPollWanted = false;
+/** Looks at all threads that are read here; calls that come during one are one more. */
+function pollAll(): Promise<void> {
+  isPollWanted = true;
+  polling ??= (async () => {
+    while (isPollWanted) {
+      isPollWanted = false;
+      await poll();
+    }
+    polling = null;
+  })();
+  return polling;
+}
+
 async function pollForEver(): Promise<void> {
-  await poll();
+  await pollAll();
   setTimeout(() => void pollForEver(), POLL_MS).unref();
 }
 setTimeout(() => void pollForEver(), POLL_MS).unref();
@@ -222,7 +237,7 @@ const looks = createLooks({ atOnce: LOOKS_AT_ONCE_MAX, look: lookTogether });
 for (const change of ["log", "text"] as const) {
   onHint(change, (hints) => {
     if (hints === "all") {
-      if (change === "log") void poll();
+      if (change === "log") void pollAll();
       return;
     }
     for (const { orgId, threadId } of hints)
