@@ -1,5 +1,5 @@
 import { GRAPHYN_TAG, tagOf } from "../letta/tags";
-import { LettaError, type LettaOrg } from "../lib/letta-client";
+import { type LettaEmbedding, LettaError, type LettaOrg } from "../lib/letta-client";
 import { type Intent, settleArchive } from "./intent";
 import { ARCHIVAL_TOOLS, SAFE_TOOL_TYPES } from "./tools";
 
@@ -25,7 +25,7 @@ export interface MadeInLetta {
 export async function makeInLetta(
   org: LettaOrg,
   intent: Intent,
-  wanted: { name: string; systemPrompt: string; tools: string[]; model: string; embedding: string | null },
+  wanted: { name: string; systemPrompt: string; tools: string[]; model: string; embedding: LettaEmbedding | null },
 ): Promise<MadeInLetta> {
   const agentTag = tagOf(intent.agentId);
   const tools = await org.tools.byNames(wanted.tools);
@@ -38,7 +38,7 @@ export async function makeInLetta(
     name: wanted.name,
     system: wanted.systemPrompt,
     model: wanted.model,
-    embedding: wanted.embedding ?? undefined,
+    embedding: wanted.embedding,
     toolIds: usable.map((tool) => tool.id),
     blockIds,
     tags: [GRAPHYN_TAG, agentTag, tagOf(intent.versionId)],
@@ -75,7 +75,7 @@ async function makeBlocks(org: LettaOrg, agentTag: string): Promise<string[]> {
   });
 }
 
-async function makeArchive(org: LettaOrg, intent: Intent, embedding: string): Promise<string> {
+async function makeArchive(org: LettaOrg, intent: Intent, embedding: LettaEmbedding): Promise<string> {
   const made = await org.archives.create(tagOf(intent.agentId), embedding);
   const settled = await settleArchive(intent, made);
   if (settled === null) throw new LettaError("timeout", { code: "intent_given_up" });

@@ -1,5 +1,5 @@
 import { invalid } from "../lib/errors";
-import type { LettaOrg } from "../lib/letta-client";
+import type { LettaEmbedding, LettaOrg } from "../lib/letta-client";
 
 const LISTED_MAX = 50;
 
@@ -24,8 +24,8 @@ export async function chooseModel(org: LettaOrg, asked: string | undefined): Pro
 }
 
 /** GRAPHYN_EMBEDDING_MODEL or the common small one, else the first that Letta offers; null when there is none. */
-export async function chooseEmbedding(org: LettaOrg): Promise<string | null> {
+export async function chooseEmbedding(org: LettaOrg): Promise<LettaEmbedding | null> {
   const offered = await org.models.embeddings();
   const wanted = process.env.GRAPHYN_EMBEDDING_MODEL || EMBEDDING_DEFAULT;
-  return offered.includes(wanted) ? wanted : (offered.find((handle) => !HOSTED.test(handle)) ?? null);
+  return offered.find(({ handle }) => handle === wanted) ?? offered.find(({ handle }) => !HOSTED.test(handle)) ?? null;
 }

@@ -1,9 +1,8 @@
-import { secret } from "encore.dev/config";
 import type { Task } from "graphile-worker";
 import { tenant } from "../db/tenant";
-import { embed, embeddingsConfigured, toVector } from "../lib/embeddings";
+import { embeddingsConfigured, toVector } from "../lib/embeddings";
+import { embedTexts } from "../models/embed";
 
-const embeddingsApiKey = secret("EmbeddingsApiKey");
 const EMBED_MS_MAX = 30_000;
 
 /** Embeds one message for the search by meaning. Repeating it changes nothing; a message that is gone is no error. */
@@ -16,7 +15,7 @@ export const embedMessage: Task = async (payload) => {
       tx.queryRow<{ content: string }>`select content from messages where org_id = ${org_id} and id = ${message_id}`,
   );
   if (!message) return;
-  const [embedding] = await embed([message.content], { apiKey: embeddingsApiKey(), timeoutMs: EMBED_MS_MAX });
+  const [embedding] = await embedTexts(org_id, [message.content], EMBED_MS_MAX);
   if (!embedding) return;
   await tenant(
     org_id,

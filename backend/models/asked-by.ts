@@ -62,7 +62,8 @@ export async function askedBy({ user, agentId, conversationId }: LettaRequest): 
 
 const orgs = new Map<string, string>();
 
-async function orgOfLettaUser(user: string): Promise<string | null> {
+/** The organization of a Letta user; null when there is none. */
+export async function orgOfLettaUser(user: string): Promise<string | null> {
   const known = orgs.get(user);
   if (known !== undefined) return known;
   const row = await dispatch(

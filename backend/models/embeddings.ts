@@ -1,77 +1,55 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { currentRequest } from "encore.dev";
 import { api } from "encore.dev/api";
-import log from "encore.dev/log";
-import { upstreams } from "./configured";
-import { send } from "./connections";
+import { orgOfLettaUser } from "./asked-by";
+import { embedForLetta } from "./embed";
 import { isLetta } from "./gateway-key";
-import { type JsonObject, parseJson } from "./json";
-import { EMBEDDINGS_ATTEMPTS_MAX, EMBEDDINGS_BYTES_MAX, EMBEDDINGS_MS_MAX } from "./limits";
 import { answerError, answerNotLetta } from "./openai-errors";
-import { readText } from "./read-answer";
-import { readRequest } from "./read-request";
-import { refusalOf } from "./refusal";
-import type { Upstream } from "./upstream";
-import { toUpstreamError, UpstreamError } from "./upstream-error";
-import { operatorKey } from "./upstream-keys";
+import { BadRequest, readRequest } from "./read-request";
 
-/** Embeddings for Letta's archival memory, passed through to the upstream that makes them. */
+/**
+ * Embeddings for Letta's archival memory, passed through to the upstream that makes them, of the tenant that the path names: unlike its
+ * chat requests, Letta's requests for embeddings do not say whose they are. So each agent and archive is made with an address of its
+ * tenant's (letta-client's org-calls.ts).
+ */
+export const gatewayTenantEmbeddings = api.raw(
+  {
+    expose: true,
+    method: "POST",
+    path: "/internal/models/v1/of/:user/embeddings",
+    tags: ["internal"],
+    bodyLimit: null, // readRequest has its own, whose error Letta understands
+  },
+  async (req, resp) => {
+    const request = currentRequest();
+    const user = request?.type === "api-call" ? String(request.pathParams?.user) : "";
+    await answer(req, resp, async () => {
+      const orgId = await orgOfLettaUser(user);
+      if (orgId === null) throw new BadRequest(403, "There is no such tenant.");
+      return orgId;
+    });
+  },
+);
+
+/** The same for agents and archives that were made before: with the operator's key, and accounted to nobody. */
 export const gatewayEmbeddings = api.raw(
   {
     expose: true,
     method: "POST",
     path: "/internal/models/v1/embeddings",
     tags: ["internal"],
-    bodyLimit: null, // readRequest has its own, whose error Letta understands
+    bodyLimit: null,
   },
-  async (req, resp) => {
-    if (!isLetta(req)) return answerNotLetta(resp);
-    try {
-      const text = await embed(await readRequest(req));
-      resp.writeHead(200, { "Content-Type": "application/json" });
-      resp.end(text);
-    } catch (error) {
-      answerError(resp, error);
-    }
-  },
+  (req, resp) => answer(req, resp, async () => null),
 );
 
-/** The upstream's answer, as it wrote it. Throws UpstreamError. */
-async function embed(body: JsonObject): Promise<string> {
-  const upstream = upstreams().find(
-    (candidate) => candidate.embeddings !== false && !(candidate.needsKey && operatorKey(candidate) === undefined),
-  );
-  if (upstream === undefined) throw new UpstreamError("model_unknown", { code: "no_embeddings" });
-  const signal = AbortSignal.timeout(EMBEDDINGS_MS_MAX);
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await ask(upstream, body, signal);
-    } catch (thrown) {
-      const error = signal.aborted ? new UpstreamError("timeout") : toUpstreamError(thrown, false);
-      log.warn("embeddings failed", {
-        upstream: upstream.name,
-        reason: error.reason,
-        status: error.status ?? undefined,
-      });
-      if (!error.retryable || signal.aborted || attempt >= EMBEDDINGS_ATTEMPTS_MAX) throw error;
-    }
-  }
-}
-
-async function ask(upstream: Upstream, body: JsonObject, signal: AbortSignal): Promise<string> {
-  const model = typeof upstream.embeddings === "string" ? upstream.embeddings : body.model;
-  const { response, release } = await send(upstream, {
-    method: "POST",
-    path: "/embeddings",
-    key: operatorKey(upstream),
-    body: JSON.stringify({ ...body, model }),
-    signal,
-  });
+async function answer(req: IncomingMessage, resp: ServerResponse, whose: () => Promise<string | null>): Promise<void> {
+  if (!isLetta(req)) return answerNotLetta(resp);
   try {
-    const text = await readText(response.body, EMBEDDINGS_BYTES_MAX);
-    if (response.statusCode !== 200) {
-      throw refusalOf(response.statusCode, parseJson(text) ?? text, response.headers["retry-after"]);
-    }
-    return text;
-  } finally {
-    release();
+    const text = await embedForLetta(await whose(), await readRequest(req));
+    resp.writeHead(200, { "Content-Type": "application/json" });
+    resp.end(text);
+  } catch (error) {
+    answerError(resp, error);
   }
 }

@@ -23,9 +23,8 @@ export function readUsage(value: unknown): Usage | null {
 
 /** What a request and so many characters of its answer come to, where the provider does not tell, or was stopped before it could. */
 export function estimateUsage(body: JsonObject, answerChars: number): Usage {
-  const promptChars = JSON.stringify([body.messages, body.tools]).length;
-  const prompt = Math.ceil(promptChars / CHARS_PER_TOKEN);
-  const completion = Math.ceil(answerChars / CHARS_PER_TOKEN);
+  const prompt = estimateTokens(JSON.stringify([body.messages, body.tools]).length);
+  const completion = estimateTokens(answerChars);
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
@@ -34,6 +33,10 @@ export function estimateUsage(body: JsonObject, answerChars: number): Usage {
     reasoning_tokens: null,
     estimated: true,
   };
+}
+
+export function estimateTokens(chars: number): number {
+  return Math.ceil(chars / CHARS_PER_TOKEN);
 }
 
 function count(value: unknown): number | null {

@@ -1,14 +1,12 @@
 import { type APIError, api } from "encore.dev/api";
-import { secret } from "encore.dev/config";
 import log from "encore.dev/log";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { tenant } from "../db/tenant";
-import { embed, embeddingsConfigured, toVector } from "../lib/embeddings";
+import { embeddingsConfigured, toVector } from "../lib/embeddings";
 import { invalid } from "../lib/errors";
 import type { Message } from "../lib/events";
+import { embedTexts } from "../models/embed";
 import { caller } from "../organizations/caller";
-
-const embeddingsApiKey = secret("EmbeddingsApiKey");
 
 const RESULTS_DEFAULT = 20;
 /** The words alone must do when the embeddings endpoint takes longer. */
@@ -57,7 +55,7 @@ export const search = api(
   { expose: true, auth: true, method: "GET", path: "/search" },
   async ({ q, limit = RESULTS_DEFAULT, thread_id }: SearchRequest): Promise<SearchResponse> => {
     const { orgID } = caller();
-    const vector = await vectorOf(q);
+    const vector = await vectorOf(orgID, q);
     const rows = await tenant(orgID, async (tx) => {
       // HNSW knows no organizations: it is read on until enough rows of this one are found (pgvector 0.8, iterative scan).
       const query = await tx.queryRow<{ only_negations: boolean }>`
@@ -110,10 +108,10 @@ function toResult({ thread_title, score, rewound, words, meaning, created_at, ..
   return { message: { ...message, created_at: created_at.toISOString() }, thread_title, score, rewound, found_by };
 }
 
-async function vectorOf(q: string): Promise<string | null> {
+async function vectorOf(orgId: string, q: string): Promise<string | null> {
   if (!embeddingsConfigured()) return null;
   try {
-    const [embedding] = await embed([q], { apiKey: embeddingsApiKey(), timeoutMs: EMBED_MS_MAX });
+    const [embedding] = await embedTexts(orgId, [q], EMBED_MS_MAX);
     return embedding ? toVector(embedding) : null;
   } catch (error) {
     log.warn("searching by words alone: the query could not be embedded", { error: String(error) });

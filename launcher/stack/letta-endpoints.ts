@@ -44,6 +44,7 @@ async function replaceAddress(db: pg.Client, before: string, now: string): Promi
   for (const [table, column] of COLUMNS) {
     const sql = `update ${table} set ${column} = replace(${column}::text, $1, $2)::json where ${column}::text like '%' || $1 || '%'`;
     await db.query(sql, [JSON.stringify(before), JSON.stringify(now)]);
+    if (now.endsWith(GATEWAY_PATH)) await db.query(sql, [`"${before}/of/`, `"${now}/of/`]);
   }
 }
 
@@ -64,7 +65,8 @@ async function moveAllToGateway(db: pg.Client, now: string): Promise<void> {
   );
   for (const [table, column] of COLUMNS.filter(([, name]) => name === "embedding_config")) {
     await db.query(
-      `update ${table} set ${column} = (${column}::jsonb || jsonb_build_object('embedding_endpoint', $1::text))::json
+      `update ${table} t set ${column} = (${column}::jsonb || jsonb_build_object('embedding_endpoint',
+          $1::text || coalesce((select '/of/' || u.id from users u where u.organization_id = t.organization_id order by u.id limit 1), '')))::json
         where ${column} ->> 'embedding_endpoint_type' = 'openai'`,
       [now],
     );

@@ -5,7 +5,7 @@ import { type Gateway, newProvider, startGateway } from "./gateway";
 
 const KEY = "sk-canary-0123456789";
 const UPSTREAMS = (base_url: string) => [
-  { name: "theirs", base_url, key_secret: "nobody-has-it", models: ["only-with-a-key"] },
+  { name: "theirs", base_url, key_secret: "nobody-has-it", models: ["only-with-a-key"], embeddings: false },
   { name: "ours", base_url, models: ["for-everyone", "gpt-5-x"] },
 ];
 let gateway: Gateway;
@@ -74,6 +74,36 @@ describe("an organization's own key (SEC-1)", () => {
     expect(await keyFor("for-everyone")).toBe(`Bearer ${KEY}-ours`);
     await ok(gateway.org.call("DELETE", "/models/credentials/ours"));
     expect(await keyFor("for-everyone")).toBe("Bearer operator-key");
+  });
+
+  it("is what embeddings of its agents and messages are asked with, and they are accounted to it (SEC-1, OBS-1)", async () => {
+    const { org, user, key, url } = gateway;
+    const embed = async (of: string) => {
+      const response = await fetch(`${url}/internal/models/v1${of}/embeddings`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}` },
+        body: JSON.stringify({ model: "text-embedding-3-small", input: ["twelve chars"] }),
+      });
+      return { status: response.status, key: provider.seen.at(-1)?.headers.authorization };
+    };
+    const accounted = () =>
+      adminQuery(
+        inject("graphyn").adminUrl,
+        `select upstream, model, prompt_tokens, completion_tokens, estimated from model_calls
+          where org_id = $1 and purpose = 'embedding' order by created_at`,
+        [org.orgId],
+      );
+    expect(await embed(`/of/${user}`)).toEqual({ status: 200, key: "Bearer operator-key" });
+    await ok(org.call("PUT", "/models/credentials/ours", { api_key: `${KEY}-ours` }));
+    expect(await embed(`/of/${user}`)).toEqual({ status: 200, key: `Bearer ${KEY}-ours` });
+    expect(await embed("")).toEqual({ status: 200, key: "Bearer operator-key" });
+    await ok(org.call("DELETE", "/models/credentials/ours"));
+    expect((await embed("/of/user-00000000-0000-4000-8000-000000000000")).status).toBe(403);
+    const call = { upstream: "ours", model: "text-embedding-3-small", completion_tokens: 0 };
+    await expect.poll(accounted).toEqual([
+      { ...call, prompt_tokens: 4, estimated: true },
+      { ...call, prompt_tokens: 4, estimated: true },
+    ]);
   });
 
   it("that cannot be opened any more is not replaced by the operator's", async () => {

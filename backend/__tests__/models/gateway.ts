@@ -13,6 +13,8 @@ export interface Gateway {
   url: string;
   key: string;
   org: TestOrganization;
+  /** The organization's user in Letta. */
+  user: string;
   /** Asks as Letta does, for that organization. */
   ask(body: object, options?: { key?: string; signal?: AbortSignal }): Promise<Response>;
 }
@@ -48,6 +50,7 @@ export async function startGateway(
     url: server.url,
     key,
     org,
+    user,
     ask: (body, { key: given = key, signal } = {}) =>
       fetch(`${server.url}/internal/models/v1/chat/completions`, {
         method: "POST",

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { adminQuery } from "../harness/database";
 import { ok, type TestOrganization } from "../harness/organization";
 import { type BehindGateway, behindGateway, type LettaMessage, START_MS_MAX } from "./behind-gateway";
 
@@ -78,6 +79,12 @@ describe("a real Letta behind the gateway", () => {
       status: "success",
     });
     expect((await behind.asked("the sea is deep")).some(({ body }) => "input" in body)).toBe(true);
+    const accounted = await adminQuery<{ prompt_tokens: number }>(
+      behind.stack.adminUrl,
+      "select prompt_tokens from model_calls where org_id = $1 and purpose = 'embedding' and upstream = 'dev'",
+      [behind.org.orgId],
+    );
+    expect(accounted.map(({ prompt_tokens }) => prompt_tokens > 0)).toContain(true);
   });
 
   it("asks the provider for streams only, once for each step (SSE-2)", async () => {

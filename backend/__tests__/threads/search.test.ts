@@ -43,6 +43,13 @@ describe("search", () => {
         { timeout: 20_000, interval: 200 },
       )
       .toBe(3);
+    const accounted = () =>
+      adminQuery<{ prompt_tokens: number }>(
+        inject("graphyn").adminUrl,
+        "select prompt_tokens from model_calls where org_id = $1 and purpose = 'embedding'",
+        [org.orgId],
+      );
+    await expect.poll(async () => (await accounted()).filter(({ prompt_tokens }) => prompt_tokens > 0).length).toBe(3);
   });
 
   it("finds by words and by meaning together, best first (DAT-1)", async () => {

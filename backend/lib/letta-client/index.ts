@@ -12,6 +12,7 @@ export { identifierKey, type LettaOrg, type LettaTenant } from "./org";
 export type {
   LettaAgent,
   LettaBlock,
+  LettaEmbedding,
   LettaMessage,
   LettaModel,
   LettaRun,

@@ -3,9 +3,24 @@ import { LettaError } from "./errors";
 import type { Context } from "./letta";
 import { streamMessage } from "./messages";
 import { identifierKey, type LettaOrg, type LettaTenant } from "./org";
-import { agentOf, blockOf, idOf, type LettaAgent, list, messageOf, modelOf, runOf, toolOf } from "./resources";
+import {
+  agentOf,
+  blockOf,
+  embeddingOf,
+  idOf,
+  type LettaAgent,
+  type LettaEmbedding,
+  list,
+  messageOf,
+  modelOf,
+  runOf,
+  toolOf,
+} from "./resources";
 import { stopRuns } from "./stop";
 import { sendWhole } from "./whole-message";
+
+/** Where our own model gateway is, when Letta asks it. */
+const GATEWAY_PATH = "/internal/models/v1";
 
 /** Letta takes letters, digits, spaces, hyphens, underscores and apostrophes in an agent's name, and answers 500 to anything else. */
 function plainName(name: string): string {
@@ -56,7 +71,7 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
                 name: plainName(agent.name),
                 system: agent.system,
                 model: agent.model,
-                embedding: agent.embedding ?? null,
+                ...embeddingFields(agent.embedding),
                 include_base_tools: false,
                 include_base_tool_rules: false,
                 initial_message_sequence: [],
@@ -119,7 +134,11 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
 
     archives: {
       create: async (name, embedding) =>
-        idOf(await call((client, signal) => client.archives.create({ name, embedding }, { headers, signal }))),
+        idOf(
+          await call((client, signal) =>
+            client.archives.create({ name, ...embeddingFields(embedding) }, { headers, signal }),
+          ),
+        ),
       delete: async (id) => {
         await call((client, signal) => client.archives.delete(id, { headers, signal }));
       },
@@ -169,10 +188,7 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
       list: async () =>
         list(await call((client, signal) => client.get("/v1/models/", { headers, signal }))).map(modelOf),
       embeddings: async () =>
-        list(await call((client, signal) => client.get("/v1/models/embedding", { headers, signal }))).flatMap((raw) => {
-          const handle = (raw as { handle?: unknown } | null)?.handle;
-          return typeof handle === "string" ? [handle] : [];
-        }),
+        list(await call((client, signal) => client.get("/v1/models/embedding", { headers, signal }))).map(embeddingOf),
     },
 
     conversations: {
@@ -210,6 +226,18 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
     settled: async (conversationId) => context.stopping.get(conversationId),
     cancel: (conversationId) => stopRuns(context, tenant, conversationId),
   };
+
+  /**
+   * Letta's requests for embeddings do not say whose they are, so at our own gateway they get an address that does
+   * (models/embeddings.ts). Other endpoints are taken as Letta knows them.
+   */
+  function embeddingFields(embedding: LettaEmbedding | null | undefined) {
+    if (!embedding) return { embedding: null };
+    const endpoint = embedding.config.embedding_endpoint?.replace(/\/+$/, "") ?? "";
+    if (!endpoint.endsWith(GATEWAY_PATH)) return { embedding: embedding.handle };
+    const own = `${endpoint}/of/${tenant.lettaUserId}`;
+    return { embedding_config: { ...embedding.config, embedding_endpoint: own } };
+  }
 
   async function archivesNamed(name: string): Promise<string[]> {
     return list(

@@ -3,6 +3,7 @@ import type { AskLetta } from "./messages";
 import type {
   LettaAgent,
   LettaBlock,
+  LettaEmbedding,
   LettaMessage,
   LettaModel,
   LettaRun,
@@ -41,7 +42,7 @@ export interface LettaOrg {
     delete(id: string): Promise<void>;
   };
   readonly archives: {
-    create(name: string, embedding: string): Promise<string>;
+    create(name: string, embedding: LettaEmbedding): Promise<string>;
     delete(id: string): Promise<void>;
     attach(archiveId: string, agentId: string): Promise<void>;
     deleteNamed(name: string): Promise<void>;
@@ -59,7 +60,7 @@ export interface LettaOrg {
   };
   readonly models: {
     list(): Promise<LettaModel[]>;
-    embeddings(): Promise<string[]>;
+    embeddings(): Promise<LettaEmbedding[]>;
   };
   readonly conversations: {
     create(agentId: string): Promise<string>;

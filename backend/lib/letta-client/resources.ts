@@ -1,3 +1,4 @@
+import type { EmbeddingConfig } from "@letta-ai/letta-client/resources/models/models";
 import { LettaError } from "./errors";
 import { isObject, textOf } from "./events";
 
@@ -21,12 +22,19 @@ export interface NewAgent {
   system: string;
   /** Handle of the model, `provider/name`. */
   model: string;
-  /** Handle of the embedding model; without it the agent has no archival memory. */
-  embedding?: string | undefined;
+  /** Without it the agent has no archival memory. */
+  embedding?: LettaEmbedding | null | undefined;
   toolIds: string[];
   blockIds: string[];
   tags: string[];
   metadata: Record<string, unknown>;
+}
+
+/** An embedding model, as Letta lists it. */
+export interface LettaEmbedding {
+  handle: string;
+  /** Letta's own description of it, which it can be given back. */
+  config: EmbeddingConfig;
 }
 
 export interface LettaBlock {
@@ -118,6 +126,22 @@ export function messageOf(raw: unknown): LettaMessage {
 export function runOf(raw: unknown): LettaRun {
   const run = object(raw);
   return { id: id(run), status: text(run.status) ?? "", stopReason: text(run.stop_reason) };
+}
+
+export function embeddingOf(raw: unknown): LettaEmbedding {
+  const model = object(raw);
+  const handle = text(model.handle);
+  if (handle === null) throw new LettaError("bad_response", { code: "embedding_handle" });
+  const {
+    embedding_endpoint_type,
+    embedding_endpoint,
+    embedding_model,
+    embedding_dim,
+    embedding_chunk_size,
+    batch_size,
+  } = model as unknown as EmbeddingConfig;
+  const config = { embedding_endpoint_type, embedding_endpoint, embedding_model, embedding_dim, embedding_chunk_size };
+  return { handle, config: { ...config, batch_size, handle } };
 }
 
 export function modelOf(raw: unknown): LettaModel {
