@@ -35,7 +35,7 @@ describe("limits of an exchange on several nodes", () => {
       `select x.*, (
          select array_agg(reason) from exchange_limits_told e where (e.thread_id, e.exchange_seq) = ($1, x.exchange)) as ends
        from (
-         select coalesce(exchange_seq, message_seq)::int as exchange, array_agg(hop order by hop) as hops, array_agg(distinct state) as states
+         select exchange::int as exchange, array_agg(hop order by hop) as hops, array_agg(distinct state) as states
          from turns where thread_id = $1 group by 1
        ) x order by exchange`,
       [id],

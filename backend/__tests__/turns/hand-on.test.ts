@@ -39,7 +39,7 @@ describe("agents that address each other", () => {
   const rows = (id: string) =>
     adminQuery<{ exchange: number; hop: number; state: string }>(
       inject("graphyn").adminUrl,
-      "select coalesce(exchange_seq, message_seq)::int as exchange, hop, state from turns where thread_id = $1 order by id",
+      "select exchange::int, hop, state from turns where thread_id = $1 order by id",
       [id],
     );
 

@@ -64,10 +64,10 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
       where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) and lease_owner = ${PROCESS_ID}
       returning cancelled_by, cancel_reason,
         (select branch from threads where org_id = ${orgId} and id = ${threadId}) as thread_branch,
-        coalesce(exchange_seq, message_seq) as exchange_seq, hop, exists (
+        exchange, hop, exists (
           select from turns w
           where w.org_id = turns.org_id and w.thread_id = turns.thread_id and w.state = 'queued' and w.hop > 0
-            and coalesce(w.exchange_seq, w.message_seq) = coalesce(turns.exchange_seq, turns.message_seq)) as waiting`;
+            and w.exchange = turns.exchange) as waiting`;
     if (!ended) return NOTHING;
 
     const isHere = seat.branch === ended.thread_branch;

@@ -16,7 +16,7 @@ export type LimitReason = "hop_limit" | "turn_limit" | "token_limit";
 /** A turn that has just ended in its row, as its exchange sees it. */
 export interface Ended {
   /** The place of the person's message that began the exchange. */
-  exchange_seq: number;
+  exchange: number;
   /** How often the word went from agent to agent on the way to this turn. */
   hop: number;
   /** Whether turns wait in the exchange that an agent asked for. */
@@ -57,9 +57,9 @@ export async function handOn(tx: Tx, { orgId, threadId, agentId, text, isHere, e
   const asked = isHere && state.context.thread.state === "active" ? seatsOf(state, mentions) : [];
   if (asked.length === 0 && !ended.waiting) return { ...NOBODY, mentions };
 
-  const spent = await spentBy(tx, orgId, threadId, ended.exchange_seq);
+  const spent = await spentBy(tx, orgId, threadId, ended.exchange);
   const { seats, reason } = within(state, asked, ended.hop, spent);
-  const where = { orgId, threadId, exchangeSeq: ended.exchange_seq };
+  const where = { orgId, threadId, exchangeSeq: ended.exchange };
   const cancelled = reason === "token_limit" ? await cancelWaiting(tx, where) : [];
   const unasked = [...asked.slice(seats.length), ...cancelled].map(({ agent_id }) => agent_id);
   const said: Draft[] = cancelled.map(whyCancelled);
@@ -70,7 +70,7 @@ export async function handOn(tx: Tx, { orgId, threadId, agentId, text, isHere, e
     id: newId("turn"),
     agent_id,
     agent_version_id,
-    exchange_seq: ended.exchange_seq,
+    exchange_seq: ended.exchange,
     hop: ended.hop + 1,
   }));
   return { mentions, seats, turns, said, state };
@@ -89,7 +89,7 @@ interface Spent {
 async function spentBy(tx: Tx, orgId: string, threadId: string, exchangeSeq: number): Promise<Spent> {
   const spent = await tx.queryRow<Spent>`
     select count(*)::int as turns, coalesce(sum(coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0)), 0)::float8 as tokens
-    from turns where org_id = ${orgId} and thread_id = ${threadId} and coalesce(exchange_seq, message_seq) = ${exchangeSeq}`;
+    from turns where org_id = ${orgId} and thread_id = ${threadId} and exchange = ${exchangeSeq}`;
   return spent ?? { turns: 0, tokens: 0 };
 }
 
@@ -125,7 +125,7 @@ async function cancelWaiting(tx: Tx, { orgId, threadId, exchangeSeq }: Where): P
   return tx.queryAll<Cancelled>`
     with cancelled as (
       update turns set state = 'cancelled', ended_at = now(), cancel_requested_at = now(), cancel_reason = 'token_limit'
-      where org_id = ${orgId} and thread_id = ${threadId} and coalesce(exchange_seq, message_seq) = ${exchangeSeq}
+      where org_id = ${orgId} and thread_id = ${threadId} and exchange = ${exchangeSeq}
         and state = 'queued' and hop > 0
       returning id, agent_id)
     select id, agent_id from cancelled order by id`;
