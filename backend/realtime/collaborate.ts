@@ -103,6 +103,7 @@ async function stay({ who, connection, stream, threadId, cursor, tab = newId("ta
         },
       }),
     );
+    if (stopping.aborted) connection.bye("shutdown"); // it came while everybody else was told
     void listen(stream, connection, inbox);
     await showThread(member, from);
     why = await connection.ended;

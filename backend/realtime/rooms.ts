@@ -38,12 +38,11 @@ const rooms = new Map<string, Room>();
 let looks = 0;
 
 onHint("people", (hints) => {
-  if (hints === "all") for (const room of rooms.values()) void look(room);
-  else
-    for (const { orgId, threadId } of hints) {
-      const room = rooms.get(`${orgId}/${threadId}`);
-      if (room) void look(room);
-    }
+  if (hints === "all") return; // the slow look (watch.ts) takes all rooms of an organization at once, and comes soon
+  for (const { orgId, threadId } of hints) {
+    const room = rooms.get(`${orgId}/${threadId}`);
+    if (room) void look(room);
+  }
 });
 
 /** Adds a member once it has been told who is here; `welcome` is called with that, and nothing happens in between. */
@@ -96,7 +95,11 @@ export function peopleChanged(orgId: string, threadId: string): void {
 /** Every member of this process, by organization. */
 export function membersByOrg(): Map<string, Member[]> {
   const byOrg = new Map<string, Member[]>();
-  for (const { orgId, members } of rooms.values()) byOrg.set(orgId, [...(byOrg.get(orgId) ?? []), ...members]);
+  for (const { orgId, members } of rooms.values()) {
+    const all = byOrg.get(orgId) ?? [];
+    for (const member of members) all.push(member);
+    if (all.length > 0) byOrg.set(orgId, all);
+  }
   return byOrg;
 }
 
@@ -136,22 +139,26 @@ async function readAll(tx: Tx, orgId: string, its: Room[]): Promise<() => void> 
   const ticket = ++looks;
   const ids = its.map(({ threadId }) => threadId);
   if (ids.length === 0) return () => {};
-  const present = await readPresence(tx, orgId, ids);
-  const positions = await readPositions(tx, orgId, ids);
+  const present = byThread(await readPresence(tx, orgId, ids));
+  const positions = byThread(await readPositions(tx, orgId, ids));
   return () => {
     for (const room of its) {
       if (room.shown > ticket) continue;
       room.shown = ticket;
-      showPeople(
-        room,
-        present.filter((row) => row.thread_id === room.threadId),
-      );
-      showReads(
-        room,
-        positions.filter((row) => row.thread_id === room.threadId),
-      );
+      showPeople(room, present.get(room.threadId) ?? []);
+      showReads(room, positions.get(room.threadId) ?? []);
     }
   };
+}
+
+function byThread<Row extends { thread_id: string }>(rows: Row[]): Map<string, Row[]> {
+  const grouped = new Map<string, Row[]>();
+  for (const row of rows) {
+    const its = grouped.get(row.thread_id);
+    if (its) its.push(row);
+    else grouped.set(row.thread_id, [row]);
+  }
+  return grouped;
 }
 
 function showPeople(room: Room, rows: PresenceRow[]): void {

@@ -10,21 +10,29 @@ import { membersByOrg, readRooms } from "./rooms";
  * The slow look behind all hints: every LOOK_MS, one transaction for each organization with connections here. It keeps their presence alive,
  * ends those whose key or thread is no more, and shows who came and went without a word.
  */
+/** Organizations looked after at the same time: most connections to the database stay for others. */
+const LOOKS_AT_ONCE = 3;
+
 let keptAt = Number.NEGATIVE_INFINITY;
 
 async function lookOnce(): Promise<void> {
   const isKeeping = performance.now() - keptAt >= KEEP_MS;
   if (isKeeping) keptAt = performance.now();
-  for (const [orgId, members] of membersByOrg()) {
-    try {
-      await lookAt(orgId, members, isKeeping);
-    } catch (error) {
-      log.warn("looking after an organization's connections failed; the next look tries again", {
-        org_id: orgId,
-        error: String(error),
-      });
+  const waiting = [...membersByOrg()];
+  const worker = async () => {
+    for (let next = waiting.pop(); next; next = waiting.pop()) {
+      const [orgId, members] = next;
+      try {
+        await lookAt(orgId, members, isKeeping);
+      } catch (error) {
+        log.warn("looking after an organization's connections failed; the next look tries again", {
+          org_id: orgId,
+          error: String(error),
+        });
+      }
     }
-  }
+  };
+  await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, worker));
 }
 
 async function lookAt(orgId: string, members: Member[], isKeeping: boolean): Promise<void> {

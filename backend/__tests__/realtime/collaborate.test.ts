@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
-import { newAgent, newOrganization, newThread, ok } from "../harness/organization";
+import { describe, expect, inject, it } from "vitest";
+import asyncapi from "../../realtime/asyncapi.gen.json";
+import { newAgent, newOrganization, newThread, ok, request } from "../harness/organization";
 import { ofType, openStream } from "../harness/stream";
 import { memberOf, openSocket, type RawSocket, texts } from "./socket";
 
@@ -11,6 +12,14 @@ function eventsOf(socket: RawSocket) {
 const hasEnded = (socket: RawSocket) => () => eventsOf(socket).some(({ event }) => event.type === "turn_completed");
 
 describe("collaborating in a thread", () => {
+  it("is described by the server itself, as AsyncAPI 3 (WS-1, DEP-2)", async () => {
+    const { status, body } = await request<typeof asyncapi>(inject("graphyn").url, "GET", "/asyncapi.json");
+    expect(status).toBe(200);
+    expect(body).toEqual(asyncapi);
+    expect(body.asyncapi).toMatch(/^3\./);
+    expect(body.channels.collaborate.address).toBe("/threads/{id}/collaborate");
+  });
+
   it("welcomes with who is here and what holds, then shows the stored messages (WS-1)", async () => {
     const org = await newOrganization();
     const threadId = await newThread(org);

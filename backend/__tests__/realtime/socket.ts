@@ -1,5 +1,7 @@
+import { Ajv } from "ajv";
 import { inject } from "vitest";
 import WebSocket from "ws";
+import asyncapi from "../../realtime/asyncapi.gen.json";
 import type { ServerMessage } from "../../realtime/protocol";
 import { adminQuery } from "../harness/database";
 import { newPerson, ok, request, type TestOrganization } from "../harness/organization";
@@ -37,6 +39,22 @@ interface Opening {
 
 const WAIT_MS = 20_000;
 
+const ajv = new Ajv({ strict: false, schemas: { asyncapi } });
+const checks = Object.fromEntries(
+  asyncapi.operations.serverSays.messages.map(({ $ref }) => {
+    const name = $ref.split("/").at(-1) as keyof typeof asyncapi.components.messages;
+    return [asyncapi.components.messages[name].name, ajv.compile({ $ref: `asyncapi#/components/schemas/${name}` })];
+  }),
+);
+
+/** Whatever the server sends in any test is as its description says, or the test's process fails. */
+function fitting(message: ServerMessage): ServerMessage {
+  const check = checks[message.type];
+  if (!check?.(message))
+    throw new Error(`not as described: ${JSON.stringify(message)}: ${JSON.stringify(check?.errors)}`);
+  return message;
+}
+
 export async function openSocket(
   org: TestOrganization,
   threadId: string,
@@ -49,7 +67,7 @@ export async function openSocket(
   const received: ServerMessage[] = [];
   let wake = () => {};
   socket.on("message", (data) => {
-    const message = JSON.parse(String(data)) as ServerMessage;
+    const message = fitting(JSON.parse(String(data)) as ServerMessage);
     received.push(message);
     if (message.type === "ping" && pongs) socket.send(JSON.stringify({ type: "pong", id: message.id }));
     wake();
