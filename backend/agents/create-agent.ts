@@ -1,14 +1,16 @@
-import { api } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
 import { forOrg } from "../letta/for-org";
 import { lettaProblem } from "../letta/problem";
 import { invalid, notFound } from "../lib/errors";
+import { marked } from "../lib/idempotency";
 import { isId } from "../lib/ids";
 import { LettaError, type LettaOrg } from "../lib/letta-client";
 import { memberCaller } from "../organizations/caller";
 import { type AgentVersion, versionOf } from "./agent";
 import { makeInLetta, removeFromLetta } from "./in-letta";
-import { forgetFailed, type Intent, markFailed, markReady, writeIntent } from "./intent";
+import { intendOnce } from "./intend-once";
+import { forgetFailed, type Intent, markFailed, markReady } from "./intent";
 import { chooseEmbedding, chooseModel } from "./models";
 import { startReconciler } from "./reconcile";
 import { ARCHIVAL_TOOLS, checkTools, DEFAULT_TOOLS } from "./tools";
@@ -26,6 +28,13 @@ interface CreateAgentRequest {
   bump?: "major" | "minor" | "patch";
   /** Whether its model is asked ahead of Letta: `auto` (the default) where that pays. Only for a new agent; later PATCH /agents/:id. */
   ask_ahead?: "auto" | "on" | "off";
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
+}
+
+interface CreateAgentResponse extends AgentVersion {
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 startReconciler();
@@ -36,7 +45,7 @@ startReconciler();
  */
 export const createAgent = api(
   { expose: true, auth: true, method: "POST", path: "/agents" },
-  async (req: CreateAgentRequest): Promise<AgentVersion> => {
+  async ({ idempotency_key: key, ...req }: CreateAgentRequest): Promise<CreateAgentResponse> => {
     const { orgID, userID } = memberCaller("A guest cannot make agents.");
     if (req.agent_id !== undefined && !isId("agent", req.agent_id)) throw notFound("agent");
     if (req.agent_id === undefined && req.bump !== undefined) {
@@ -66,7 +75,8 @@ export const createAgent = api(
           },
         );
       }
-      const intent = await writeIntent(orgID, {
+      const once = { orgId: orgID, caller: userID, key, request: ["POST /agents", req] };
+      const begun = await intendOnce(once, {
         agentId: req.agent_id,
         bump: req.bump ?? "minor",
         name: req.name,
@@ -76,7 +86,14 @@ export const createAgent = api(
         askAhead: req.ask_ahead ?? "auto",
         createdBy: userID,
       });
-      return await carryOut(org, intent, { name: req.name, systemPrompt: req.system_prompt, tools, model, embedding });
+      if ("made" in begun) return marked({ answer: versionOf(begun.made), replayed: true });
+      return await carryOut(org, begun.intent, {
+        name: req.name,
+        systemPrompt: req.system_prompt,
+        tools,
+        model,
+        embedding,
+      });
     } catch (error) {
       throw lettaProblem(error);
     }

@@ -29,19 +29,29 @@ export interface Wanted {
   createdBy: string;
 }
 
-export async function writeIntent(orgId: string, wanted: Wanted): Promise<Intent> {
-  return tenant(orgId, async (tx) => {
-    const versionId = newId("agver");
-    const agent =
-      wanted.agentId === undefined
-        ? await insertAgent(tx, orgId, wanted)
-        : await lockAgent(tx, orgId, wanted.agentId, wanted.bump);
-    await tx.exec`
-      insert into agent_versions (org_id, id, agent_id, version, state, name, system_prompt, tools, model, created_by)
-      values (${orgId}, ${versionId}, ${agent.agentId}, ${agent.version}, 'creating', ${wanted.name}, ${wanted.systemPrompt},
-              ${wanted.tools}, ${wanted.model}, ${wanted.createdBy})`;
-    return { orgId, versionId, ...agent };
-  });
+/** Commit it before Letta is asked. */
+export async function writeIntent(tx: Tx, orgId: string, wanted: Wanted): Promise<Intent> {
+  const versionId = newId("agver");
+  const agent =
+    wanted.agentId === undefined
+      ? await insertAgent(tx, orgId, wanted)
+      : await lockAgent(tx, orgId, wanted.agentId, wanted.bump);
+  await tx.exec`
+    insert into agent_versions (org_id, id, agent_id, version, state, name, system_prompt, tools, model, created_by)
+    values (${orgId}, ${versionId}, ${agent.agentId}, ${agent.version}, 'creating', ${wanted.name}, ${wanted.systemPrompt},
+            ${wanted.tools}, ${wanted.model}, ${wanted.createdBy})`;
+  return { orgId, versionId, ...agent };
+}
+
+/** What became of an intent: its row, with the state; null when it failed and was forgotten. */
+export async function readIntent(
+  tx: Tx,
+  orgId: string,
+  versionId: string,
+): Promise<(VersionRow & { state: "creating" | "ready" | "failed" }) | null> {
+  return tx.queryRow<VersionRow & { state: "creating" | "ready" | "failed" }>`
+    select id, agent_id, version, letta_id, org_id, name, system_prompt, tools, model, created_by, created_at, state
+    from agent_versions where org_id = ${orgId} and id = ${versionId}`;
 }
 
 async function insertAgent(tx: Tx, orgId: string, { name, askAhead, createdBy }: Wanted) {

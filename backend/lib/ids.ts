@@ -1,4 +1,5 @@
-import { typeid } from "typeid-js";
+import { createHash } from "node:crypto";
+import { TypeID, typeid } from "typeid-js";
 
 /**
  * Ids are TypeIDs (https://github.com/jetify-com/typeid): a prefix that says what it names, and a UUIDv7, so that ids sort by
@@ -21,6 +22,14 @@ export type IdPrefix =
 
 export function newId(prefix: IdPrefix): string {
   return typeid(prefix).toString();
+}
+
+/** The one id that belongs to a text: the same for the same text. It does not say when it was made. */
+export function idOf(prefix: IdPrefix, text: string): string {
+  const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80; // UUID version 8: made by a rule of one's own (RFC 9562)
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return TypeID.fromUUIDBytes(prefix, bytes).toString();
 }
 
 const SUFFIX = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;

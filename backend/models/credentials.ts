@@ -1,8 +1,8 @@
 /** Keys that organizations bring for an upstream, sealed in the database. */
 import { secret } from "encore.dev/config";
 import log from "encore.dev/log";
-import { tenant } from "../db/tenant";
-import { seal, unseal } from "./seal";
+import { type Tx, tenant } from "../db/tenant";
+import { seal, unseal } from "../lib/seal";
 
 const orgSecretsKey = secret("OrgSecretsKey");
 
@@ -50,18 +50,19 @@ function open(orgId: string, upstream: string, sealed: Buffer): string {
   return key ?? "";
 }
 
-export async function setKey(orgId: string, upstream: string, apiKey: string, userId: string): Promise<Credential> {
+/** Sets an organization's key for an upstream; `keysChanged` is to be called after the commit. */
+export async function setKey(
+  tx: Tx,
+  orgId: string,
+  { upstream, apiKey, userId }: { upstream: string; apiKey: string; userId: string },
+): Promise<Credential> {
   const sealed = seal(apiKey, ownerOf(orgId, upstream), orgSecretsKey());
-  const row = await tenant(
-    orgId,
-    (tx) => tx.queryRow<Credential>`
-      insert into model_credentials (org_id, upstream, sealed, last_four, updated_by)
-      values (${orgId}, ${upstream}, ${sealed}, ${apiKey.slice(-4)}, ${userId})
-      on conflict (org_id, upstream) do update
-        set sealed = excluded.sealed, last_four = excluded.last_four, updated_by = excluded.updated_by, updated_at = now()
-      returning upstream, last_four, updated_by, updated_at`,
-  );
-  cached.delete(orgId);
+  const row = await tx.queryRow<Credential>`
+    insert into model_credentials (org_id, upstream, sealed, last_four, updated_by)
+    values (${orgId}, ${upstream}, ${sealed}, ${apiKey.slice(-4)}, ${userId})
+    on conflict (org_id, upstream) do update
+      set sealed = excluded.sealed, last_four = excluded.last_four, updated_by = excluded.updated_by, updated_at = now()
+    returning upstream, last_four, updated_by, updated_at`;
   return row as Credential;
 }
 
@@ -75,14 +76,15 @@ export async function readCredential(orgId: string, upstream: string): Promise<C
 }
 
 /** Whether there was one. */
-export async function clearKey(orgId: string, upstream: string): Promise<boolean> {
-  const row = await tenant(
-    orgId,
-    (tx) => tx.queryRow`
-      delete from model_credentials where org_id = ${orgId} and upstream = ${upstream} returning upstream`,
-  );
-  cached.delete(orgId);
+export async function clearKey(tx: Tx, orgId: string, upstream: string): Promise<boolean> {
+  const row = await tx.queryRow`
+    delete from model_credentials where org_id = ${orgId} and upstream = ${upstream} returning upstream`;
   return row !== null;
+}
+
+/** After the commit of a change: this process uses the new keys at once. */
+export function keysChanged(orgId: string): void {
+  cached.delete(orgId);
 }
 
 function ownerOf(orgId: string, upstream: string): string {

@@ -1,15 +1,19 @@
-import { api, ErrCode } from "encore.dev/api";
+import { api, ErrCode, type Header } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
+import { tenant } from "../db/tenant";
 import { invalid, notFound, problem } from "../lib/errors";
+import { marked, runOnce } from "../lib/idempotency";
 import { adminCaller } from "../organizations/caller";
 import { upstreams } from "./configured";
-import { type Credential, canSeal, clearKey, readCredential, setKey } from "./credentials";
+import { type Credential, canSeal, clearKey, keysChanged, readCredential, setKey } from "./credentials";
 
 interface SetModelCredentialRequest {
   /** Name of an upstream: GET /models names those of each model. */
   upstream: string;
   /** The organization's own key for it. Kept encrypted, and never shown again. */
   api_key: string & MinLen<8> & MaxLen<4096>;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
 }
 
 interface ModelCredential {
@@ -21,13 +25,22 @@ interface ModelCredential {
   updated_at: string;
 }
 
+interface SetModelCredentialResponse extends ModelCredential {
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
+}
+
 /**
  * Sets the organization's own key for an upstream, in place of the operator's. Within 5 seconds every request of the organization to that
  * upstream uses it. For owners and admins.
  */
 export const setModelCredential = api(
   { expose: true, auth: true, method: "PUT", path: "/models/credentials/:upstream" },
-  async ({ upstream, api_key }: SetModelCredentialRequest): Promise<ModelCredential> => {
+  async ({
+    upstream,
+    api_key,
+    idempotency_key: key,
+  }: SetModelCredentialRequest): Promise<SetModelCredentialResponse> => {
     const { orgID, userID } = adminCaller();
     checkUpstream(upstream);
     if (!/^[\x21-\x7e]+$/.test(api_key)) {
@@ -41,7 +54,14 @@ export const setModelCredential = api(
         "Whoever runs the server must set the secret OrgSecretsKey.",
       );
     }
-    return shown(await setKey(orgID, upstream, api_key, userID));
+    const request = ["PUT /models/credentials/:upstream", upstream, api_key];
+    const set = await tenant(orgID, (tx) =>
+      runOnce(tx, { orgId: orgID, caller: userID, key, request }, async () =>
+        shown(await setKey(tx, orgID, { upstream, apiKey: api_key, userId: userID })),
+      ),
+    );
+    keysChanged(orgID);
+    return marked(set);
   },
 );
 
@@ -56,18 +76,33 @@ export const getModelCredential = api(
   },
 );
 
+interface DeleteModelCredentialRequest {
+  upstream: string;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
+}
+
 interface DeleteModelCredentialResponse {
   upstream: string;
   deleted: boolean;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Removes the organization's own key for an upstream: the operator's is used again, where there is one. For owners and admins. */
 export const deleteModelCredential = api(
   { expose: true, auth: true, method: "DELETE", path: "/models/credentials/:upstream" },
-  async ({ upstream }: { upstream: string }): Promise<DeleteModelCredentialResponse> => {
-    const { orgID } = adminCaller();
-    if (!(await clearKey(orgID, upstream))) throw notFound("model credential");
-    return { upstream, deleted: true };
+  async ({ upstream, idempotency_key: key }: DeleteModelCredentialRequest): Promise<DeleteModelCredentialResponse> => {
+    const { orgID, userID } = adminCaller();
+    const request = ["DELETE /models/credentials/:upstream", upstream];
+    const deleted = await tenant(orgID, (tx) =>
+      runOnce(tx, { orgId: orgID, caller: userID, key, request }, async () => {
+        if (!(await clearKey(tx, orgID, upstream))) throw notFound("model credential");
+        return { upstream, deleted: true };
+      }),
+    );
+    keysChanged(orgID);
+    return marked(deleted);
   },
 );
 

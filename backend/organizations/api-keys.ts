@@ -1,8 +1,9 @@
-import { api } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
-import { tenant } from "../db/tenant";
+import { type Tx, tenant } from "../db/tenant";
 import { notFound } from "../lib/errors";
+import { marked, runOnce } from "../lib/idempotency";
 import { adminCaller, caller } from "./caller";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
 
@@ -25,6 +26,8 @@ interface CreateApiKeyRequest {
   name: string & MinLen<1> & MaxLen<200>;
   /** Days until it expires; 90 by default. */
   days?: number & (Min<1> & Max<365>);
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
 }
 
 interface CreateApiKeyResponse {
@@ -32,6 +35,8 @@ interface CreateApiKeyResponse {
   /** Shown once; only its hash is stored. */
   api_key: string;
   expires_at: string;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Makes an API key that acts for the caller. */
@@ -39,15 +44,14 @@ export const createApiKey = api(
   { expose: true, auth: true, method: "POST", path: "/api-keys" },
   async (req: CreateApiKeyRequest): Promise<CreateApiKeyResponse> => {
     const { orgID, userID } = adminCaller();
-    return tenant(orgID, (tx) =>
-      insertKey(tx, {
-        orgId: orgID,
-        userId: userID,
-        name: req.name,
-        days: req.days ?? KEY_DAYS_DEFAULT,
-        hashSecret: apiKeyHashKey(),
-      }),
+    const { name, days = KEY_DAYS_DEFAULT, idempotency_key: key } = req;
+    const request = ["POST /api-keys", name, days];
+    // The answer holds the key itself: kept for a retry, it is sealed.
+    const once = { orgId: orgID, caller: userID, key, request, sealWith: apiKeyHashKey() };
+    const made = await tenant(orgID, (tx) =>
+      runOnce(tx, once, () => insertKey(tx, { orgId: orgID, userId: userID, name, days, hashSecret: apiKeyHashKey() })),
     );
+    return marked(made);
   },
 );
 
@@ -83,23 +87,32 @@ export const listApiKeys = api(
   },
 );
 
+interface RevokeApiKeyRequest {
+  id: string;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
+}
+
 interface RevokeApiKeyResponse {
   id: string;
   revoked: boolean;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Revokes an API key: it stops working within 5 seconds, everywhere, and streams opened with it end within 20. Revoking it again changes nothing. */
 export const revokeApiKey = api(
   { expose: true, auth: true, method: "DELETE", path: "/api-keys/:id" },
-  async ({ id }: { id: string }): Promise<RevokeApiKeyResponse> => {
-    const { orgID, keyID } = caller();
+  async ({ id, idempotency_key: key }: RevokeApiKeyRequest): Promise<RevokeApiKeyResponse> => {
+    const { orgID, userID, keyID } = caller();
     if (id !== keyID) adminCaller();
-    const row = await tenant(
-      orgID,
-      (tx) => tx.queryRow`
-        update api_keys set revoked_at = coalesce(revoked_at, now()) where org_id = ${orgID} and id = ${id} returning id`,
-    );
-    if (!row) throw notFound("API key");
-    return { id, revoked: true };
+    const once = { orgId: orgID, caller: userID, key, request: ["DELETE /api-keys/:id", id] };
+    const revoke = async (tx: Tx) => {
+      const row = await tx.queryRow`
+        update api_keys set revoked_at = coalesce(revoked_at, now()) where org_id = ${orgID} and id = ${id} returning id`;
+      if (!row) throw notFound("API key");
+      return { id, revoked: true };
+    };
+    return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => revoke(tx))));
   },
 );

@@ -3,7 +3,8 @@ import { secret } from "encore.dev/config";
 import type { MaxLen, MinLen } from "encore.dev/validate";
 import { tenant } from "../db/tenant";
 import { problem } from "../lib/errors";
-import { newId } from "../lib/ids";
+import { keyReused, marked, runOnce } from "../lib/idempotency";
+import { idOf, newId } from "../lib/ids";
 import { sameSecret } from "../lib/same-secret";
 import { insertKey } from "./insert-key";
 
@@ -16,6 +17,8 @@ interface CreateOrganizationRequest {
   name: string & MinLen<1> & MaxLen<200>;
   /** Name of the first owner. */
   owner_name: string & MinLen<1> & MaxLen<200>;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours; a key that made an organization makes no other. */
+  idempotency_key?: Header<"Idempotency-Key">;
 }
 
 interface CreateOrganizationResponse {
@@ -23,6 +26,8 @@ interface CreateOrganizationResponse {
   user_id: string;
   /** Shown once; only its hash is stored. */
   api_key: string;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Creates an organization with its first owner and an API key of theirs. For whoever operates the server. */
@@ -37,14 +42,23 @@ export const createOrganization = api(
         "Send the server's AdminKey secret as the header X-Admin-Key.",
       );
     }
-    const orgId = newId("org");
-    const userId = newId("user");
-    const key = await tenant(orgId, async (tx) => {
-      await tx.exec`insert into organizations (org_id, name) values (${orgId}, ${req.name})`;
-      await tx.exec`insert into users (org_id, id, name) values (${orgId}, ${userId}, ${req.owner_name})`;
-      await tx.exec`insert into members (org_id, user_id, role) values (${orgId}, ${userId}, 'owner')`;
-      return insertKey(tx, { orgId, userId, name: "first key", hashSecret: apiKeyHashKey() });
+    const { name, owner_name, idempotency_key: key } = req;
+    // No organization holds the operator's keys: so the key itself says which organization it makes, and that one holds it.
+    const orgId = key === undefined ? newId("org") : idOf("org", `${apiKeyHashKey()} POST /organizations ${key}`);
+    const request = ["POST /organizations", name, owner_name];
+    const once = { orgId, caller: "operator", key, request, sealWith: apiKeyHashKey() };
+    const made = await tenant(orgId, async (tx) => {
+      const isNew = await tx.queryRow`
+        insert into organizations (org_id, name) values (${orgId}, ${name}) on conflict (org_id) do nothing returning org_id`;
+      return runOnce(tx, once, async () => {
+        if (!isNew) throw keyReused(); // more than a day ago
+        const userId = newId("user");
+        await tx.exec`insert into users (org_id, id, name) values (${orgId}, ${userId}, ${owner_name})`;
+        await tx.exec`insert into members (org_id, user_id, role) values (${orgId}, ${userId}, 'owner')`;
+        const first = await insertKey(tx, { orgId, userId, name: "first key", hashSecret: apiKeyHashKey() });
+        return { organization_id: orgId, user_id: userId, api_key: first.api_key };
+      });
     });
-    return { organization_id: orgId, user_id: userId, api_key: key.api_key };
+    return marked(made);
   },
 );

@@ -1,6 +1,7 @@
-import { api } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
-import { tenant } from "../db/tenant";
+import { type Tx, tenant } from "../db/tenant";
+import { marked, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
 import { adminCaller, caller } from "./caller";
 
@@ -15,20 +16,29 @@ interface Person {
 
 interface AddPersonRequest {
   name: string & MinLen<1> & MaxLen<200>;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
+}
+
+interface AddPersonResponse extends Person {
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Adds a person to the organization, as a member. They can then take part in threads. */
 export const addPerson = api(
   { expose: true, auth: true, method: "POST", path: "/people" },
-  async ({ name }: AddPersonRequest): Promise<Person> => {
-    const { orgID } = adminCaller();
+  async ({ name, idempotency_key: key }: AddPersonRequest): Promise<AddPersonResponse> => {
+    const { orgID, userID } = adminCaller();
     const id = newId("user");
-    return tenant(orgID, async (tx) => {
+    const once = { orgId: orgID, caller: userID, key, request: ["POST /people", name] };
+    const add = async (tx: Tx): Promise<Person> => {
       await tx.exec`insert into users (org_id, id, name) values (${orgID}, ${id}, ${name})`;
       const row = await tx.queryRow<{ created_at: Date }>`
         insert into members (org_id, user_id, role) values (${orgID}, ${id}, 'member') returning created_at`;
       return { id, name, role: "member", created_at: row?.created_at.toISOString() ?? "" };
-    });
+    };
+    return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => add(tx))));
   },
 );
 

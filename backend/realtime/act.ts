@@ -1,7 +1,7 @@
 import { tenant } from "../db/tenant";
 import type { LogEntry } from "../lib/events";
+import { runOnce } from "../lib/idempotency";
 import { cancelTurns } from "../threads/cancel-turns";
-import { replayOrRun } from "../threads/idempotency";
 import { inThread, requireThread } from "../threads/in-thread";
 import { publish } from "../threads/live/channels";
 import { requireMay } from "../threads/roles";
@@ -34,7 +34,7 @@ export async function act(member: Member, message: Doing): Promise<AckMessage | 
 }
 
 async function send(member: Member, message: SendMessage): Promise<AckMessage> {
-  const { success: _, ...said } = await sendMessage(member.who, {
+  const { answer } = await sendMessage(member.who, {
     threadId: member.threadId,
     content: message.content,
     mentions: message.mentions,
@@ -43,25 +43,27 @@ async function send(member: Member, message: SendMessage): Promise<AckMessage> {
     idempotencyKey: message.id,
   });
   if (member.isTyping) await type(member, false);
+  const { success: _, ...said } = answer;
   return { type: "ack", id: message.id, ...said };
 }
 
 async function cancel({ who, threadId }: Member, { id, turn_id }: CancelMessage): Promise<AckMessage> {
-  const { turns, context } = await cancelTurns(who, { threadId, turnId: turn_id, idempotencyKey: id });
-  return { type: "ack", id, turns, context };
+  const { answer } = await cancelTurns(who, { threadId, turnId: turn_id, idempotencyKey: id });
+  return { type: "ack", id, ...answer };
 }
 
 async function reactTo({ who, threadId }: Member, message: ReactMessage): Promise<AckMessage> {
   const { id, message_id, emoji, remove = false } = message;
   let entries: LogEntry[] = [];
   await inThread(who.orgID, threadId, (tx) =>
-    replayOrRun(
+    runOnce(
       tx,
       {
         orgId: who.orgID,
         caller: who.userID,
         key: id,
         request: ["react", threadId, message_id, emoji, remove],
+        threadId,
       },
       async () => {
         entries = await react(tx, who, { threadId, messageId: message_id, emoji, remove });

@@ -1,12 +1,21 @@
-import { api } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
+import { marked } from "../lib/idempotency";
 import { caller } from "../organizations/caller";
 import { cancelTurns, type TurnView } from "./cancel-turns";
 import type { ThreadContext } from "./thread-context";
+
+interface CancelAllRequest {
+  id: string;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
+}
 
 interface CancelAllResponse {
   /** Those that were queued or running. */
   turns: TurnView[];
   context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /**
@@ -15,5 +24,6 @@ interface CancelAllResponse {
  */
 export const cancelAllTurns = api(
   { expose: true, auth: true, method: "POST", path: "/threads/:id/cancel" },
-  async ({ id }: { id: string }): Promise<CancelAllResponse> => cancelTurns(caller(), { threadId: id }),
+  async ({ id, idempotency_key }: CancelAllRequest): Promise<CancelAllResponse> =>
+    marked(await cancelTurns(caller(), { threadId: id, idempotencyKey: idempotency_key })),
 );

@@ -1,5 +1,6 @@
-import { api } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
 import { notFound } from "../lib/errors";
+import { marked } from "../lib/idempotency";
 import { caller } from "../organizations/caller";
 import { cancelTurns, type TurnView } from "./cancel-turns";
 import type { ThreadContext } from "./thread-context";
@@ -7,11 +8,15 @@ import type { ThreadContext } from "./thread-context";
 interface CancelTurnRequest {
   id: string;
   turnId: string;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
 }
 
 interface CancelTurnResponse {
   turn: TurnView;
   context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /**
@@ -20,10 +25,11 @@ interface CancelTurnResponse {
  */
 export const cancelTurn = api(
   { expose: true, auth: true, method: "POST", path: "/threads/:id/turns/:turnId/cancel" },
-  async ({ id, turnId }: CancelTurnRequest): Promise<CancelTurnResponse> => {
-    const { turns, context } = await cancelTurns(caller(), { threadId: id, turnId });
-    const [turn] = turns;
+  async ({ id, turnId, idempotency_key }: CancelTurnRequest): Promise<CancelTurnResponse> => {
+    const order = { threadId: id, turnId, idempotencyKey: idempotency_key };
+    const { answer, replayed } = await cancelTurns(caller(), order);
+    const [turn] = answer.turns;
     if (!turn) throw notFound("turn");
-    return { turn, context };
+    return marked({ answer: { turn, context: answer.context }, replayed });
   },
 );

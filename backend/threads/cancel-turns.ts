@@ -1,7 +1,7 @@
 import type { Tx } from "../db/tenant";
 import { notFound } from "../lib/errors";
+import { type Answered, runOnce } from "../lib/idempotency";
 import type { Caller } from "../organizations/authenticate";
-import { replayOrRun } from "./idempotency";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { requireMay } from "./roles";
 import type { ThreadContext } from "./thread-context";
@@ -28,18 +28,22 @@ export interface Cancelled {
 }
 
 /** Stops turns, however the wish came in, and answers when they have ended. A retry stops nothing that began since. */
-export async function cancelTurns(who: Caller, { threadId, turnId, idempotencyKey }: CancelOrder): Promise<Cancelled> {
+export async function cancelTurns(
+  who: Caller,
+  { threadId, turnId, idempotencyKey }: CancelOrder,
+): Promise<Answered<Cancelled>> {
   const { orgID, userID } = who;
   const order = { by: userID, reason: "asked" } as const;
   let cancelling: Cancelling = { turns: [], entries: [] };
-  const { turns } = await inThread(orgID, threadId, (tx) =>
-    replayOrRun(
+  const { answer, replayed } = await inThread(orgID, threadId, (tx) =>
+    runOnce(
       tx,
       {
         orgId: orgID,
         caller: userID,
         key: idempotencyKey,
         request: ["POST /threads/:id/turns/:turnId/cancel", threadId, turnId ?? null],
+        threadId,
       },
       async () => {
         requireMay(await requireLockedThread(tx, orgID, threadId), who, "cancel");
@@ -54,12 +58,14 @@ export async function cancelTurns(who: Caller, { threadId, turnId, idempotencyKe
       },
     ),
   );
+  const { turns } = answer;
   const all = [...new Set([...turns, ...cancelling.turns])];
   await finishCancelling(orgID, threadId, { turns: all, entries: cancelling.entries });
-  return inThread(orgID, threadId, async (tx) => ({
+  const ended = await inThread(orgID, threadId, async (tx) => ({
     turns: await viewTurns(tx, orgID, threadId, turns),
     context: (await requireThread(tx, orgID, threadId)).context,
   }));
+  return { answer: ended, replayed };
 }
 
 async function viewTurns(tx: Tx, orgId: string, threadId: string, ids: string[]): Promise<TurnView[]> {

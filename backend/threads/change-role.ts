@@ -1,7 +1,8 @@
-import { api, ErrCode } from "encore.dev/api";
+import { api, ErrCode, type Header } from "encore.dev/api";
 import type { Tx } from "../db/tenant";
 import { invalid, notFound, problem } from "../lib/errors";
 import type { LogEntry } from "../lib/events";
+import { marked, runOnce } from "../lib/idempotency";
 import type { Caller } from "../organizations/authenticate";
 import { caller } from "../organizations/caller";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
@@ -19,6 +20,8 @@ interface ChangeRoleRequest {
   role: "host" | "speaker" | "listener";
   /** Who is host from now on, by participant id: needed where the last host becomes something else. */
   new_host?: string;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
 }
 
 /**
@@ -27,22 +30,28 @@ interface ChangeRoleRequest {
  */
 export const changeRole = api(
   { expose: true, auth: true, method: "PATCH", path: "/threads/:id/participants/:participantId" },
-  async ({ id, participantId, role, new_host }: ChangeRoleRequest): Promise<ParticipantsResponse> => {
+  async ({ id, participantId, role, new_host, ...req }: ChangeRoleRequest): Promise<ParticipantsResponse> => {
     const who = caller();
-    const { orgID } = who;
-    const { entries, context } = await inThread(orgID, id, async (tx) => {
+    const { orgID, userID } = who;
+    let entries: LogEntry[] = [];
+    const change = async (tx: Tx): Promise<ParticipantsResponse> => {
       const state = await requireLockedThread(tx, orgID, id);
       requireMay(state, who, "change_roles");
       const target = state.context.participants.find((p) => p.id === participantId);
       if (!target) throw notFound("participant");
       if (role === "host" && target.kind === "agent") throw hostIsAPerson();
-      const change = { orgId: orgID, threadId: id, state, who, target };
-      const promoted = role === "host" ? [] : await replaceHost(tx, { ...change, newHost: new_host });
-      const changed = target.role === role ? [] : await setRole(tx, change, target, role);
-      return { entries: [...promoted, ...changed], context: (await requireThread(tx, orgID, id)).context };
-    });
+      const where = { orgId: orgID, threadId: id, state, who, target };
+      const promoted = role === "host" ? [] : await replaceHost(tx, { ...where, newHost: new_host });
+      const changed = target.role === role ? [] : await setRole(tx, where, target, role);
+      entries = [...promoted, ...changed];
+      const { context } = await requireThread(tx, orgID, id);
+      return { participants: context.participants, context };
+    };
+    const request = ["PATCH /threads/:id/participants/:participantId", id, participantId, role, new_host ?? null];
+    const once = { orgId: orgID, caller: userID, key: req.idempotency_key, request, threadId: id };
+    const changed = await inThread(orgID, id, (tx) => runOnce(tx, once, () => change(tx)));
     publish(orgID, id, entries);
-    return { participants: context.participants, context };
+    return marked(changed);
   },
 );
 

@@ -1,11 +1,12 @@
-import { api } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
-import { tenant } from "../db/tenant";
+import { type Tx, tenant } from "../db/tenant";
+import { marked, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
 import { caller } from "../organizations/caller";
 import { requireLockedThread } from "./in-thread";
 import { joinThread } from "./join-thread";
-import { readThread, type ThreadContext } from "./thread-context";
+import { type AgentSeat, readThread, type ThreadContext } from "./thread-context";
 import { anySetting, changeSettings } from "./thread-settings";
 import { type Thread, threadView } from "./thread-view";
 import { prepareConversations } from "./turns/conversation";
@@ -37,37 +38,40 @@ interface CreateThreadRequest {
   };
   /** What a message does at an agent that is still answering, unless the message says otherwise; `enqueue` by default. */
   when_busy?: WhenBusy;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
 }
 
 interface CreateThreadResponse {
   thread: Thread;
   context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Begins a conversation. Whoever calls takes part in it; each participant's joining is in its log. */
 export const createThread = api(
   { expose: true, auth: true, method: "POST", path: "/threads" },
-  async ({
-    title,
-    type = "conversation",
-    agents = [],
-    people = [],
-    when_busy = "enqueue",
-    ...settings
-  }: CreateThreadRequest): Promise<CreateThreadResponse> => {
+  async ({ idempotency_key: key, ...req }: CreateThreadRequest): Promise<CreateThreadResponse> => {
     const { orgID, userID } = caller();
+    const { title, type = "conversation", agents = [], people = [], when_busy = "enqueue", ...settings } = req;
     const id = newId("thread");
-    const state = await tenant(orgID, async (tx) => {
+    let seats: AgentSeat[] = [];
+    const create = async (tx: Tx) => {
       await tx.exec`
         insert into threads (org_id, id, title, type, when_busy, created_by)
         values (${orgID}, ${id}, ${title ?? null}, ${type}, ${when_busy}, ${userID})`;
       await joinThread(tx, orgID, id, { people: [userID], agents: [], role: "host" });
       await joinThread(tx, orgID, id, { people, agents });
       if (anySetting(settings)) await changeSettings(tx, orgID, await requireLockedThread(tx, orgID, id), settings);
-      return { thread: await threadView(tx, orgID, id), state: await readThread(tx, orgID, id) };
-    });
-    if (!state.thread || !state.state) throw new Error("the thread is not there after it was made");
-    prepareConversations(orgID, id, state.state.agents);
-    return { thread: state.thread, context: state.state.context };
+      const [thread, state] = [await threadView(tx, orgID, id), await readThread(tx, orgID, id)];
+      if (!thread || !state) throw new Error("the thread is not there after it was made");
+      seats = state.agents;
+      return { thread, context: state.context };
+    };
+    const once = { orgId: orgID, caller: userID, key, request: ["POST /threads", req], threadId: id };
+    const made = await tenant(orgID, (tx) => runOnce(tx, once, () => create(tx)));
+    prepareConversations(orgID, id, seats);
+    return marked(made);
   },
 );

@@ -1,5 +1,6 @@
 import { api, type Header } from "encore.dev/api";
 import type { Message } from "../lib/events";
+import { marked } from "../lib/idempotency";
 import { caller } from "../organizations/caller";
 import { sendMessage } from "./send-message";
 import type { ThreadContext } from "./thread-context";
@@ -20,7 +21,10 @@ interface PostMessageRequest {
   sender_id?: string;
   /** What it does at an agent that is still answering; the thread's `when_busy` without it. */
   when_busy?: WhenBusy;
-  /** A retry with the same key and body gets the first answer again and starts nothing. Up to 255 characters. */
+  /**
+   * A retry with the same key and body starts nothing: it names the message and its turns as they are. Up to 255 characters, kept for
+   * 24 hours.
+   */
   idempotency_key?: Header<"Idempotency-Key">;
 }
 
@@ -32,6 +36,8 @@ export interface PostMessageResponse {
   /** Why no agent answers, and what to do about it; null when one does. */
   no_answer: NoAnswer | null;
   context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Says something in a thread. Stores the message and one queued turn for each answering agent, and answers at once. */
@@ -44,13 +50,15 @@ export const postMessage = api(
     sender_id,
     when_busy,
     idempotency_key,
-  }: PostMessageRequest): Promise<PostMessageResponse> =>
-    sendMessage(caller(), {
+  }: PostMessageRequest): Promise<PostMessageResponse> => {
+    const said = await sendMessage(caller(), {
       threadId: id,
       content,
       mentions,
       senderId: sender_id,
       whenBusy: when_busy,
       idempotencyKey: idempotency_key,
-    }),
+    });
+    return marked(said);
+  },
 );

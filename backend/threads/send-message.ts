@@ -1,10 +1,10 @@
 import type { Tx } from "../db/tenant";
 import { entryCursor } from "../lib/cursor";
 import type { LogEntry, Message } from "../lib/events";
+import { type Answered, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
 import type { Caller } from "../organizations/authenticate";
-import { replayOrRun } from "./idempotency";
-import { inThread, requireLockedThread } from "./in-thread";
+import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { publish } from "./live/channels";
 import { appendLog, type NewTurn } from "./log";
 import { refuseArchived, refuseTooManyTurns, refuseUnfit, requireSender } from "./refuse-message";
@@ -13,6 +13,7 @@ import type { ParticipantView, RunningTurn, ThreadContext, ThreadState } from ".
 import { beginCancelling, type Cancelling, NOTHING_CANCELLED, requestCancel } from "./turns/cancel";
 import { newTurns, type QueuedTurn, queuedTurns, startable } from "./turns/queue-turns";
 import { startTurns } from "./turns/run-turn";
+import type { TurnState } from "./turns/turn-state";
 import { refuseBusy, turnsAt, type WhenBusy } from "./turns/when-busy";
 import { keepRotation, type NoAnswer, whoAnswers } from "./who-answers";
 
@@ -40,8 +41,11 @@ export interface Said {
   context: ThreadContext;
 }
 
-/** Stores a message with one queued turn for each answering agent, begins what can begin, and tells the thread's readers. */
-export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
+/**
+ * Stores a message with one queued turn for each answering agent, begins what can begin, and tells the thread's readers. A retry
+ * with the same key re-attaches: it names the message, and its turns as they are now.
+ */
+export async function sendMessage(who: Caller, saying: Saying): Promise<Answered<Said>> {
   const { orgID } = who;
   const { threadId, content, mentions, senderId, whenBusy, idempotencyKey } = saying;
   let entries: LogEntry[] = [];
@@ -50,8 +54,8 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
   const stored = new Promise<boolean>((resolve) => {
     tellStored = resolve;
   });
-  const said = await inThread(orgID, threadId, (tx) =>
-    replayOrRun(
+  const said = await inThread(orgID, threadId, async (tx) => {
+    const sent = await runOnce<Said>(
       tx,
       {
         orgId: orgID,
@@ -65,6 +69,7 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
           senderId ?? null,
           whenBusy ?? null,
         ],
+        threadId,
       },
       async () => {
         const state = await requireLockedThread(tx, orgID, threadId);
@@ -97,8 +102,9 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
         const queued = queuedTurns(turns, busy, policy);
         return { success: true, message, turns: queued, no_answer: answering.noAnswer, context };
       },
-    ),
-  ).catch((error: unknown) => {
+    );
+    return sent.replayed ? { ...sent, answer: await asItStands(tx, orgID, sent.answer) } : sent;
+  }).catch((error: unknown) => {
     tellStored(false);
     throw error;
   });
@@ -106,6 +112,21 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Said> {
   void beginCancelling(orgID, threadId, interrupted);
   publish(orgID, threadId, entries);
   return said;
+}
+
+/**
+ * What was said before, with its turns and the conversation as they are now. The cursor stays the message's: whoever follows from there
+ * misses nothing of the answers, however far they are.
+ */
+async function asItStands(tx: Tx, orgId: string, said: Said): Promise<Said> {
+  const { thread_id: threadId } = said.message;
+  const { context } = await requireThread(tx, orgId, threadId);
+  const ids = said.turns.map(({ id }) => id);
+  const rows = await tx.queryAll<{ id: string; state: TurnState }>`
+    select id, state from turns where org_id = ${orgId} and id = any(${ids}::text[])`;
+  const states = new Map(rows.map(({ id, state }) => [id, state]));
+  const turns = said.turns.map((turn) => ({ ...turn, state: states.get(turn.id) ?? turn.state }));
+  return { ...said, turns, context: { ...context, cursor: said.context.cursor } };
 }
 
 /** The turns that the agents are at end, with what they have said; the message's own follow. */

@@ -1,7 +1,8 @@
-import { api } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
 import type { Tx } from "../db/tenant";
 import { notFound } from "../lib/errors";
+import { eraseAnswers, finishOnce, marked, type Once, runOnce } from "../lib/idempotency";
 import type { Caller } from "../organizations/authenticate";
 import { adminCaller, caller } from "../organizations/caller";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
@@ -55,56 +56,79 @@ interface UpdateThreadRequest {
   };
   /** What a message does at an agent that is still answering, unless the message says otherwise. */
   when_busy?: WhenBusy;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
+}
+
+interface UpdateThreadResponse extends ThreadResponse {
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Changes a thread's title, who answers in it and what a message does at a busy agent, or archives it, which stops its agents, and brings it back. */
 export const updateThread = api(
   { expose: true, auth: true, method: "PATCH", path: "/threads/:id" },
-  async ({ id, ...changes }: UpdateThreadRequest): Promise<ThreadResponse> => {
+  async ({ id, idempotency_key: key, ...changes }: UpdateThreadRequest): Promise<UpdateThreadResponse> => {
     const who = caller();
-    const { orgID } = who;
-    await changeThread(who, id, changes);
-    return inThread(orgID, id, async (tx) => {
-      const thread = await threadView(tx, orgID, id);
-      if (!thread) throw notFound("thread");
-      const { context } = await requireThread(tx, orgID, id);
-      return { thread, context };
-    });
+    const { orgID, userID } = who;
+    const request = ["PATCH /threads/:id", id, changes];
+    const once = { orgId: orgID, caller: userID, key, request, threadId: id };
+    return marked(
+      await changeThread<ThreadResponse>(who, id, changes, once, async (tx) => {
+        const thread = await threadView(tx, orgID, id);
+        if (!thread) throw notFound("thread");
+        const { context } = await requireThread(tx, orgID, id);
+        return { thread, context };
+      }),
+    );
   },
 );
 
 /**
  * Archiving and cancelling are one transaction under the thread's lock: what was said before is cancelled, and what comes after is
- * refused, so no message of an archived thread is answered.
+ * refused, so no message of an archived thread is answered. `after` answers once all has ended, in a transaction of its own.
  */
-async function changeThread(
+async function changeThread<T extends object>(
   who: Caller,
   threadId: string,
-  { title, state, when_busy, ...settings }: Omit<UpdateThreadRequest, "id">,
-): Promise<void> {
+  { title, state, when_busy, ...settings }: Omit<UpdateThreadRequest, "id" | "idempotency_key">,
+  once: Once,
+  after: (tx: Tx) => Promise<T>,
+) {
   const { orgID: orgId, userID } = who;
-  const cancelling = await inThread(orgId, threadId, async (tx) => {
-    const locked = await requireLockedThread(tx, orgId, threadId);
-    const isSettings = title !== undefined || when_busy !== undefined || anySetting(settings);
-    if (isSettings || state === undefined) requireMay(locked, who, "change_settings");
-    if (state !== undefined) requireMay(locked, who, "archive");
-    if (anySetting(settings)) await changeSettings(tx, orgId, locked, settings);
-    await tx.exec`
-      update threads
-      set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state),
-        when_busy = coalesce(${when_busy ?? null}, when_busy), updated_at = now()
-      where org_id = ${orgId} and id = ${threadId}`;
-    if (state !== "archived") return NOTHING_CANCELLED;
-    const live = await liveTurns(tx, orgId, threadId);
-    return requestCancel(tx, orgId, threadId, live, { by: userID, reason: "archived" });
-  });
+  let cancelling = NOTHING_CANCELLED;
+  // Stored at first: that it was done. A retry that comes before the answer is known gives the answer.
+  const { answer, replayed } = await inThread(orgId, threadId, (tx) =>
+    runOnce<{ answer?: T }>(tx, once, async () => {
+      const locked = await requireLockedThread(tx, orgId, threadId);
+      const isSettings = title !== undefined || when_busy !== undefined || anySetting(settings);
+      if (isSettings || state === undefined) requireMay(locked, who, "change_settings");
+      if (state !== undefined) requireMay(locked, who, "archive");
+      if (anySetting(settings)) await changeSettings(tx, orgId, locked, settings);
+      await tx.exec`
+        update threads
+        set title = coalesce(${title ?? null}, title), state = coalesce(${state ?? null}, state),
+          when_busy = coalesce(${when_busy ?? null}, when_busy), updated_at = now()
+        where org_id = ${orgId} and id = ${threadId}`;
+      if (state === "archived") {
+        const live = await liveTurns(tx, orgId, threadId);
+        cancelling = await requestCancel(tx, orgId, threadId, live, { by: userID, reason: "archived" });
+      }
+      return {};
+    }),
+  );
+  if (answer.answer) return { answer: answer.answer, replayed };
   await finishCancelling(orgId, threadId, cancelling);
+  const given = await inThread(orgId, threadId, (tx) => finishOnce(tx, once, () => after(tx)));
+  return { answer: given, replayed };
 }
 
 interface DeleteThreadRequest {
   id: string;
   /** Erases the thread with everything in it, for good. Only for owners and admins. */
   purge?: boolean;
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
 }
 
 interface DeleteThreadResponse {
@@ -112,16 +136,21 @@ interface DeleteThreadResponse {
   outcome: "archived" | "purged";
   /** The conversation as it was left; null once it is erased. */
   context: ThreadContext | null;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /** Archives a thread: it takes no more messages and can be brought back. With `purge` it is erased. */
 export const deleteThread = api(
   { expose: true, auth: true, method: "DELETE", path: "/threads/:id" },
-  async ({ id, purge = false }: DeleteThreadRequest): Promise<DeleteThreadResponse> => {
+  async ({ id, purge = false, idempotency_key: key }: DeleteThreadRequest): Promise<DeleteThreadResponse> => {
     const who = purge ? adminCaller() : caller();
-    const { orgID } = who;
-    await changeThread(who, id, { state: "archived" }); // also before erasing: nothing new may begin meanwhile
-    const response = await inThread(orgID, id, async (tx): Promise<DeleteThreadResponse> => {
+    const { orgID, userID } = who;
+    const request = ["DELETE /threads/:id", id, purge];
+    // The answer of a purge says nothing of the thread, and outlives it.
+    const once = { orgId: orgID, caller: userID, key, request, ...(purge ? {} : { threadId: id }) };
+    // Archived also before erasing: nothing new may begin meanwhile.
+    const done = await changeThread<DeleteThreadResponse>(who, id, { state: "archived" }, once, async (tx) => {
       if (purge) {
         await eraseThread(tx, orgID, id);
         return { id, outcome: "purged", context: null };
@@ -130,14 +159,14 @@ export const deleteThread = api(
       return { id, outcome: "archived", context };
     });
     if (purge) closeErased(orgID, id);
-    return response;
+    return marked(done);
   },
 );
 
 /** Deletes a thread with all that hangs on it: also the answers kept for retries, which quote its messages. */
 async function eraseThread(tx: Tx, orgId: string, threadId: string): Promise<void> {
   await requireLockedThread(tx, orgId, threadId);
-  await tx.exec`delete from idempotency_keys where org_id = ${orgId} and response #>> '{message,thread_id}' = ${threadId}`;
+  await eraseAnswers(tx, orgId, threadId);
   // Letta's conversations of the thread are erased by a job that this transaction enqueues: neither side keeps what the other lost.
   await tx.exec`
     select enqueue_job('forget_conversation', jsonb_build_object('letta_conversation_id', letta_conversation_id))

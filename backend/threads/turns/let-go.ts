@@ -3,6 +3,7 @@ import { holdThread } from "../hold-thread";
 import { tell } from "../live/fanout/tell";
 import { PROCESS_ID } from "./lease";
 import type { TurnToRun } from "./run-turn";
+import { releaseJoined } from "./steer";
 import { statesFor } from "./turn-state";
 
 /** What a process that is told to end gives back, so that others need not wait until its leases have run out. */
@@ -32,6 +33,7 @@ export async function letGo({
     await tx.exec`
       update turns set state = 'queued', lease_until = now()
       where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor("retry")}::text[]) and lease_owner = ${PROCESS_ID}`;
+    await releaseJoined(tx, orgId, turnId);
   });
   tell(orgId, threadId, "turns");
 }

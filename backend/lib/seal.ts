@@ -1,5 +1,5 @@
 /**
- * Keys of organizations at rest: AES-256-GCM (NIST SP 800-38D), a random nonce each, under a key derived from the secret OrgSecretsKey.
+ * Secrets at rest: AES-256-GCM (NIST SP 800-38D), a random nonce each, under a key derived from a secret of the server.
  * What a sealed text belongs to is bound to it, so that it opens in no other row.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
@@ -31,12 +31,14 @@ export function unseal(sealed: Buffer, owner: string, secret: string): string | 
   }
 }
 
-let derived: { secret: string; key: Buffer } | undefined;
+/** By secret: a server has two. */
+const derived = new Map<string, Buffer>();
 
 function keyOf(secret: string): Buffer {
-  if (secret === "") throw new Error("The secret OrgSecretsKey is not set");
-  if (derived?.secret !== secret) {
-    derived = { secret, key: Buffer.from(hkdfSync("sha256", secret, "", "graphyn organization secrets", KEY_BYTES)) };
-  }
-  return derived.key;
+  if (secret === "") throw new Error("the secret to seal with is not set");
+  const known = derived.get(secret);
+  if (known) return known;
+  const key = Buffer.from(hkdfSync("sha256", secret, "", "graphyn organization secrets", KEY_BYTES));
+  derived.set(secret, key);
+  return key;
 }
