@@ -97,7 +97,7 @@ export async function finishOnce<T extends object>(tx: Tx, once: Once, work: () 
 /** Forgets the answers that speak of a thread; whoever repeats such a request is told that the thread is not there. */
 export async function eraseAnswers(tx: Tx, orgId: string, threadId: string): Promise<void> {
   await tx.exec`
-    update idempotency_keys set response = null, erased_at = now() where org_id = ${orgId} and thread_id = ${threadId}`;
+    update idempotency_keys set response = null, erased_at = now() where org_id = ${orgId} and (thread_id = ${threadId} or response #>> '{thread,id}' = ${threadId})`;
 }
 
 export function keyReused() {

@@ -143,7 +143,61 @@ const REQUESTS: Record<string, () => Promise<Write>> = {
     const path = ({ turns }: { turns: { id: string }[] }) => `/threads/${id}/turns/${turns[0]?.id}/cancel`;
     return { path: path(await say()), other: { path: path(await say()) } };
   },
+  "POST /threads/{id}/fork": async () => ({
+    path: `/threads/${(await saidIn()).id}/fork`,
+    body: { title: "a fork" },
+    other: { body: { title: "another" } },
+  }),
+  "POST /threads/{id}/merge": async () => ({
+    path: `/threads/${(await saidIn()).id}/merge`,
+    body: { from_thread_id: (await saidIn()).id },
+    other: { body: { from_thread_id: (await saidIn()).id } },
+  }),
+  "POST /threads/{id}/messages/{messageId}/edit": async () => {
+    const { id, message } = await saidIn();
+    return {
+      path: `/threads/${id}/messages/${message.id}/edit`,
+      body: { content: "better" },
+      other: { body: { content: "best" } },
+    };
+  },
+  "POST /threads/{id}/messages/{messageId}/regenerate": async () => {
+    const id = await newThread(org, [agent]);
+    const stream = await openStream(org, id);
+    await ok(org.call("POST", `/threads/${id}/messages`, { content: "say it" }));
+    const answer = ofType(await stream.until(turnsEnded(1)), "message").at(-1)?.message.id;
+    await stream.close();
+    return { path: `/threads/${id}/messages/${answer}/regenerate` };
+  },
+  "POST /threads/{id}/rewind": async () => ({
+    path: `/threads/${(await saidIn()).id}/rewind`,
+    body: { to_seq: 2 },
+    other: { body: { to_seq: 1 } },
+  }),
+  "POST /threads/{id}/branches/{branch}/restore": async () => {
+    const { id } = await saidIn();
+    await ok(org.call("POST", `/threads/${id}/rewind`, { to_seq: 2 }));
+    return { path: `/threads/${id}/branches/1/restore`, other: { path: `/threads/${id}/branches/2/restore` } };
+  },
+  "POST /threads/{id}/split": async () => {
+    const { id, message } = await saidIn();
+    return {
+      path: `/threads/${id}/split`,
+      body: { at_seq: message.seq - 1 },
+      other: { body: { at_seq: message.seq - 1, title: "x" } },
+    };
+  },
 };
+
+/** A thread in which something was said. */
+async function saidIn() {
+  const id = await newThread(org);
+  for (const content of ["first", "second"]) await ok(org.call("POST", `/threads/${id}/messages`, { content }));
+  const { message } = await ok(
+    org.call<{ message: { id: string; seq: number } }>("POST", `/threads/${id}/messages`, { content: "third" }),
+  );
+  return { id, message };
+}
 
 async function participantOf(person: string) {
   const id = await newThread(org, [], [person]);

@@ -1,7 +1,7 @@
 import type { Tx } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
+import { marked, runOnce } from "../../lib/idempotency";
 import type { Caller } from "../../organizations/authenticate";
-import { replayOrRun } from "../idempotency";
 import { inThread, requireLockedThread } from "../in-thread";
 import { publish } from "../live/channels";
 import { refuseArchived } from "../refuse-message";
@@ -35,15 +35,15 @@ export interface Afterwards {
  * allow it. Then its readers are told, what the agents were about to say is stopped, and their new turns begin: after the commit and not
  * before, because until then their Letta conversations are still those of the branch that is left.
  */
-export async function changeThread<T>(
+export async function changeThread<T extends object>(
   who: Caller,
   { threadId, otherThreadId, key, request }: Request,
   work: (tx: Tx, state: ThreadState, afterwards: Afterwards) => Promise<T>,
-): Promise<T> {
+): Promise<T & { replayed?: string }> {
   const { orgID } = who;
   const afterwards: Afterwards = { entries: new Map(), cancelling: new Map(), starting: [], later: [] };
-  const answer = await inThread(orgID, threadId, (tx) =>
-    replayOrRun(tx, { orgId: orgID, caller: who.userID, key, request }, async () => {
+  const answered = await inThread(orgID, threadId, (tx) =>
+    runOnce(tx, { orgId: orgID, caller: who.userID, key, request, threadId }, async () => {
       if (otherThreadId !== undefined && otherThreadId < threadId) await requireLockedThread(tx, orgID, otherThreadId);
       const state = await requireLockedThread(tx, orgID, threadId);
       refuseArchived(state);
@@ -55,5 +55,5 @@ export async function changeThread<T>(
   for (const [id, cancelling] of afterwards.cancelling) void beginCancelling(orgID, id, { ...cancelling, entries: [] });
   startTurns(afterwards.starting);
   for (const work of afterwards.later) await work();
-  return answer;
+  return marked(answered);
 }

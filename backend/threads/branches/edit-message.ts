@@ -35,6 +35,8 @@ interface EditMessageResponse {
   /** The branch that has the message as it was, and what followed it. */
   left_branch: number;
   context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /**

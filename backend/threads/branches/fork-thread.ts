@@ -24,6 +24,8 @@ interface ForkThreadResponse {
   context: ThreadContext;
   /** Of the thread it was forked from, which stays as it is. */
   parent_context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /**

@@ -35,6 +35,8 @@ interface MergeThreadResponse {
   context: ThreadContext;
   /** Of the other thread, archived. */
   from_context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /**

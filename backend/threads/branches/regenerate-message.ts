@@ -28,6 +28,8 @@ interface RegenerateMessageResponse {
   /** The branch that has the answer as it was, and what followed it. */
   left_branch: number;
   context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /**

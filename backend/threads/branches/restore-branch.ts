@@ -19,6 +19,8 @@ interface RestoreBranchRequest {
 interface BranchResponse {
   branch: Branch;
   context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /**

@@ -28,6 +28,8 @@ interface SplitThreadResponse {
   context: ThreadContext;
   /** Of the thread it was split from, as it is now. */
   parent_context: ThreadContext;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
 }
 
 /**
