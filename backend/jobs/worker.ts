@@ -2,6 +2,7 @@ import log from "encore.dev/log";
 import { Logger, run, runMigrations } from "graphile-worker";
 import { Pool } from "pg";
 import { db } from "../db/graphyn";
+import { copyEmbeddings } from "./copy-embeddings";
 import { embedMessage } from "./embed-message";
 import { forgetConversation } from "./forget-conversation";
 import { forgetFailedJobs } from "./forget-failed-jobs";
@@ -24,6 +25,7 @@ pgPool.on("error", (error) => log.warn("an idle connection of the job worker bro
 await runMigrations({ pgPool, logger });
 
 const taskList = {
+  copy_embeddings: copyEmbeddings,
   embed_message: embedMessage,
   forget_conversation: forgetConversation,
   forget_failed_jobs: forgetFailedJobs,

@@ -80,14 +80,14 @@ class World {
     switch (step.do) {
       case "say": {
         const text = this.word();
-        await this.on.say(id, text, step.asks ? {} : { mentions: [] });
+        await this.on.say(id, asking(text), step.asks ? {} : { mentions: [] });
         model.say(pair.model, person(text), ...(step.asks ? [agent(text)] : []));
         break;
       }
       case "edit": {
         if (chosen?.by !== "person") return;
         const text = this.word();
-        await this.on.edit(id, (await this.storedAt(pair, index)).id, text);
+        await this.on.edit(id, (await this.storedAt(pair, index)).id, asking(text));
         model.branchOff(pair.model, [...said.slice(0, index), person(text), agent(text)]);
         break;
       }
@@ -188,7 +188,7 @@ class World {
   /** Asked once more, the agent knows what is in the conversation, and nothing that has left it. */
   private async checkMemory({ id, model: thread }: Pair): Promise<void> {
     const text = this.word();
-    await this.on.say(id, text);
+    await this.on.say(id, asking(text));
     await this.on.quiet(id);
     const known = conversationOf(await lastRequest(text));
     const expected = [...new Set(model.visible(thread).map((one) => one.text))];
@@ -228,8 +228,11 @@ function agent(text: string): model.Said {
   return { text, by: "agent" };
 }
 
-/** The agent repeats what it was told last; with what it had missed before it, that is its last line. */
+/** The dev model answers exactly the word, so that an answer holds nothing of what its agent was told besides. */
+function asking(word: string): string {
+  return `!say ${word}`;
+}
+
 function toSaid({ sender_type, content }: Message): model.Said {
-  if (sender_type !== "agent") return person(content);
-  return agent(/w\d+e/.test(content) ? (content.match(/r[0-9a-z]+x\d+w\d+e/g)?.at(-1) ?? content) : content);
+  return sender_type === "agent" ? agent(content) : person(content.replace(/^!say /, ""));
 }

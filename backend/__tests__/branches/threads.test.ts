@@ -255,4 +255,23 @@ describe("fork, split and merge", () => {
     );
     expect(now.parent_id).toBeNull();
   });
+
+  it("finds copied messages by meaning, with the embeddings of their origins (THR-7, DAT-2)", async () => {
+    const id = await newThread(org);
+    await on.say(id, "the harbour was covered with snow this morning");
+    const { thread } = await on.fork(id);
+    const until = performance.now() + 20_000;
+    for (;;) {
+      const { results } = await ok(
+        org.call<{ results: { message: { origin: unknown }; found_by: string[] }[] }>(
+          "GET",
+          `/search?q=snow%20on%20the%20harbour&thread_id=${thread.id}`,
+        ),
+      );
+      if (results[0]?.found_by.includes("meaning"))
+        return expect(results[0].message.origin).toMatchObject({ thread_id: id });
+      if (performance.now() > until) throw new Error(`not found by meaning: ${JSON.stringify(results)}`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  });
 });

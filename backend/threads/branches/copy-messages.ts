@@ -1,10 +1,13 @@
 import { ErrCode } from "encore.dev/api";
 import type { Tx } from "../../db/tenant";
+import { embeddingsConfigured } from "../../lib/embeddings";
 import { problem } from "../../lib/errors";
 import { newId } from "../../lib/ids";
 
 /** Messages that one call copies: about half a second under the threads' locks (docs/decisions, branches). */
 const COPIED_MESSAGES_MAX = 5_000;
+/** A question that is asked again is often copied before it is embedded: its job has run by then. */
+const EMBED_DELAY = "5 seconds";
 /** Bytes of their texts together. */
 const COPIED_BYTES_MAX = 16 << 20;
 
@@ -53,9 +56,15 @@ export async function copyMessages(tx: Tx, { orgId, from, to }: Copying): Promis
       select ${orgId}, ${to}, head.base + p.n, i.id, p.sender_type, p.sender_id, p.sender_name, p.content, p.status, null, p.mentions,
         p.reason, head.branch, jsonb_build_object('thread_id', p.thread_id, 'message_id', p.id, 'seq', p.seq), p.created_at
       from picked p join unnest(${ids}::text[]) with ordinality i(id, n) on i.n = p.n, head
-      returning 1
+      returning seq
+    ), copied as (
+      select count(*)::int as n, min(seq) - 1 as after, max(seq) as up_to from message
+    ), job as (
+      select enqueue_job('copy_embeddings', jsonb_build_object('thread_id', ${to}::text, 'after', after, 'up_to', up_to),
+        ${EMBED_DELAY}::text::interval)
+      from copied where ${embeddingsConfigured()}::boolean
     )
-    select count(*)::int as n from message`;
+    select n, (select count(*) from job) as jobs from copied`;
   if (copied?.n !== messages) throw new Error("messages were lost while they were copied");
   return messages;
 }

@@ -141,7 +141,9 @@ function replayed(place: Place, entry: LogEntry, shown: Shown | null): Delivery[
   const isSwitch = entry.event.type === "branch_switched";
   if (shown === null || (isSwitch && entry.seq > shown.upTo)) return takeEntry(place, entry);
   const stored = takeStored(place, entry);
-  return stored && isShown(shown, entry.seq) ? [stored] : [];
+  // A reaction stays with its message, whatever branch it was made in.
+  const isPast = entry.event.type === "message" && !isShown(shown, entry.seq);
+  return stored && !isPast ? [stored] : [];
 }
 
 /** Waits until a slow reader has taken most of what it was given; false when it has not in DRAIN_MS_MAX. */
