@@ -1,5 +1,14 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { newAgent, newOrganization, newThread, ok, type Problem, type TestOrganization } from "../harness/organization";
+import { entryCursor } from "../../lib/cursor";
+import {
+  type Context,
+  newAgent,
+  newOrganization,
+  newThread,
+  ok,
+  type Problem,
+  type TestOrganization,
+} from "../harness/organization";
 import { ofType, openStream, type Received, turnsEnded } from "../harness/stream";
 
 const caughtUp = (received: Received[]) => ofType(received, "caught_up").length > 0;
@@ -125,6 +134,31 @@ describe("a thread's stream", () => {
       expect([cursor, status]).toEqual([cursor, 400]);
       expect(body.details).toMatchObject({ reason: "bad_cursor", context: { thread: { id } } });
     }
+  });
+
+  it("refuses the cursors of another thread, in the stream and in lists, wherever they come from (SSE-4, THR-5)", async () => {
+    const [id, other] = [await newThread(org), await newThread(org)];
+    const { context } = await ok(
+      org.call<{ context: Context }>("POST", `/threads/${other}/messages`, { content: "there" }),
+    );
+    const stream = await openStream(org, other);
+    await stream.until(caughtUp);
+    await stream.close();
+    const { next_cursor } = await ok(org.call<{ next_cursor: string }>("GET", `/threads/${other}/messages?limit=1`));
+    for (const cursor of [context.cursor, stream.received[0]?.id, next_cursor, entryCursor(id, 3)]) {
+      for (const path of ["stream", "messages"]) {
+        const { status, body } = await org.call<Problem>("GET", `/threads/${id}/${path}?cursor=${cursor}`);
+        expect([path, cursor, status]).toEqual([path, cursor, 400]);
+        expect(body.details).toMatchObject({ reason: "bad_cursor", context: { thread: { id } } });
+      }
+    }
+    // And its own are taken by both, whichever gave them out.
+    const own = await ok(org.call<{ context: Context }>("POST", `/threads/${id}/messages`, { content: "here" }));
+    await ok(org.call("GET", `/threads/${id}/messages?cursor=${own.context.cursor}`));
+    const resumed = await openStream(org, id, own.context.cursor);
+    await resumed.until(caughtUp);
+    await resumed.close();
+    expect(resumed.received).toHaveLength(1);
   });
 
   it("answers for a thread that is not there, or not yours, as every endpoint does (SEC-1)", async () => {
