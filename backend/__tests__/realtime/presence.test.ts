@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, inject, it } from "vitest";
+import { adminQuery } from "../harness/database";
 import { newOrganization, newThread, ok } from "../harness/organization";
 import { memberOf, openSocket, type RawSocket } from "./socket";
 
@@ -24,6 +25,17 @@ async function room() {
 }
 
 describe.concurrent("presence", () => {
+  it("comes back by itself when the database has lost it, as after its crash (WS-2)", async () => {
+    const { org, ada, threadId, watcher } = await room();
+    const hers = await openSocket(ada, threadId, { tab: "one" });
+    await watcher.until(() => tabsOf(watcher, ada.userId)?.join() === "one");
+    await adminQuery(inject("graphyn").adminUrl, "delete from presence where org_id = $1", [org.orgId]);
+    await watcher.until(() => tabsOf(watcher, ada.userId)?.length === 0);
+    await watcher.until(() => tabsOf(watcher, ada.userId)?.join() === "one");
+    await watcher.until(() => tabsOf(watcher, org.userId)?.join() === "watcher");
+    for (const socket of [hers, watcher]) socket.cut();
+  });
+
   it("shows who is here, on which of several tabs, and who left (WS-1)", async () => {
     const { ada, org, threadId, watcher } = await room();
     const one = await openSocket(ada, threadId, { tab: "one" });
