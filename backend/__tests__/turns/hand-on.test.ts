@@ -93,6 +93,20 @@ describe("agents that address each other", () => {
     expect(messages.flatMap(({ reason }) => reason ?? [])).toEqual(["hop_limit", "hop_limit"]);
   });
 
+  it("an answer that a person has given again begins anew, and so do its limits (AGT-2, THR-7)", async () => {
+    const id = await room([ping, pong], { hops: 1, turns: 2 });
+    const stream = await openStream(org, id);
+    await say(id, "begin", { mentions: [ping] });
+    const first = [...(await stream.until(ended("hop_limit")))];
+    expect(answerers(first)).toEqual(["Ping", "Pong"]);
+    const [answer] = ofType(first, "message").filter(({ message }) => message.sender_type === "agent");
+    await ok(org.call("POST", `/threads/${id}/messages/${answer?.message.id}/regenerate`, {}));
+    const received = await stream.until((all) => reasons(all).length === 2);
+    await stream.close();
+    expect(answerers(received)).toEqual(["Ping", "Pong", "Ping", "Pong"]);
+    expect(reasons(received)).toEqual(["hop_limit", "hop_limit"]);
+  });
+
   it("counts the answers of an exchange, also where agents ask several at once, and tells once (AGT-2)", async () => {
     const trio = await Promise.all([
       asking("Ann", ["Bob", "Cid"]),

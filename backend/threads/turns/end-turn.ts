@@ -67,12 +67,20 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
         exchange, hop, exists (
           select from turns w
           where w.org_id = turns.org_id and w.thread_id = turns.thread_id and w.state = 'queued' and w.hop > 0
-            and w.exchange = turns.exchange) as waiting`;
+            and w.exchange = turns.exchange and w.branch = turns.branch) as waiting`;
     if (!ended) return NOTHING;
 
     const isHere = seat.branch === ended.thread_branch;
     const answer = outcome.kind === "completed" ? text : "";
-    const onward = await handOn(tx, { orgId, threadId, agentId: seat.agent_id, text: answer, isHere, ended });
+    const onward = await handOn(tx, {
+      orgId,
+      threadId,
+      agentId: seat.agent_id,
+      branch: seat.branch,
+      text: answer,
+      isHere,
+      ended,
+    });
     const joined = await endJoined(tx, turn, outcome.kind);
     const drafts = [...lastWords(turn, text, outcome, ended, joined, onward.mentions), ...onward.said];
     const entries = await appendLog(tx, orgId, threadId, drafts, onward.turns);

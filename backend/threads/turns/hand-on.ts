@@ -9,7 +9,8 @@ import { everybodyAddressed, speaking } from "../who-answers";
  * An agent whose answer addresses other agents of the thread hands them the word: each of them answers it. Everything that follows one
  * message of a person is an exchange, and an exchange has three limits, which are counted in the turns' rows, under the thread's lock: so
  * they hold whatever process ends a turn, and after any crash. `hop_limit` stops the chain of agents that has grown too long;
- * `turn_limit` and `token_limit` stop all of the exchange. The thread is told of each limit once. A person's next message begins another exchange.
+ * `turn_limit` and `token_limit` stop all of the exchange. The thread is told of each limit once. A person's next message begins another
+ * exchange, and an answer given again begins its own anew: in a branch of its own, so each branch counts for itself.
  */
 export type LimitReason = "hop_limit" | "turn_limit" | "token_limit";
 
@@ -43,13 +44,17 @@ interface Answered {
   agentId: string;
   /** The completed answer; empty where the turn ended in another way. */
   text: string;
-  /** Whether it was said in the branch that the thread is on: in one that was left, nobody is asked to go on. */
+  branch: number;
+  /** Whether that is the branch that the thread is on: in one that was left, nobody is asked to go on. */
   isHere: boolean;
   ended: Ended;
 }
 
 /** Whom a completed answer gives the word, within the exchange's limits. Run it under the thread's lock, when the turn has ended in its row. */
-export async function handOn(tx: Tx, { orgId, threadId, agentId, text, isHere, ended }: Answered): Promise<HandedOn> {
+export async function handOn(
+  tx: Tx,
+  { orgId, threadId, agentId, text, branch, isHere, ended }: Answered,
+): Promise<HandedOn> {
   if (!ended.waiting && !text.includes("@")) return NOBODY; // nearly all answers, at no cost
   const state = await readThread(tx, orgId, threadId);
   if (!state) return NOBODY;
@@ -57,9 +62,9 @@ export async function handOn(tx: Tx, { orgId, threadId, agentId, text, isHere, e
   const asked = isHere && state.context.thread.state === "active" ? seatsOf(state, mentions) : [];
   if (asked.length === 0 && !ended.waiting) return { ...NOBODY, mentions };
 
-  const spent = await spentBy(tx, orgId, threadId, ended.exchange);
+  const where = { orgId, threadId, exchangeSeq: ended.exchange, branch };
+  const spent = await spentBy(tx, where);
   const { seats, reason } = within(state, asked, ended.hop, spent);
-  const where = { orgId, threadId, exchangeSeq: ended.exchange };
   const cancelled = reason === "token_limit" ? await cancelWaiting(tx, where) : [];
   const unasked = [...asked.slice(seats.length), ...cancelled].map(({ agent_id }) => agent_id);
   const said: Draft[] = cancelled.map(whyCancelled);
@@ -86,10 +91,10 @@ interface Spent {
   tokens: number;
 }
 
-async function spentBy(tx: Tx, orgId: string, threadId: string, exchangeSeq: number): Promise<Spent> {
+async function spentBy(tx: Tx, { orgId, threadId, exchangeSeq, branch }: Where): Promise<Spent> {
   const spent = await tx.queryRow<Spent>`
     select count(*)::int as turns, coalesce(sum(coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0)), 0)::float8 as tokens
-    from turns where org_id = ${orgId} and thread_id = ${threadId} and exchange = ${exchangeSeq}`;
+    from turns where org_id = ${orgId} and thread_id = ${threadId} and exchange = ${exchangeSeq} and branch = ${branch}`;
   return spent ?? { turns: 0, tokens: 0 };
 }
 
@@ -113,6 +118,7 @@ interface Where {
   orgId: string;
   threadId: string;
   exchangeSeq: number;
+  branch: number;
 }
 
 interface Cancelled {
@@ -121,11 +127,11 @@ interface Cancelled {
 }
 
 /** Cancels the turns of an exchange that agents asked for and that have not begun. */
-async function cancelWaiting(tx: Tx, { orgId, threadId, exchangeSeq }: Where): Promise<Cancelled[]> {
+async function cancelWaiting(tx: Tx, { orgId, threadId, exchangeSeq, branch }: Where): Promise<Cancelled[]> {
   return tx.queryAll<Cancelled>`
     with cancelled as (
       update turns set state = 'cancelled', ended_at = now(), cancel_requested_at = now(), cancel_reason = 'token_limit'
-      where org_id = ${orgId} and thread_id = ${threadId} and exchange = ${exchangeSeq}
+      where org_id = ${orgId} and thread_id = ${threadId} and exchange = ${exchangeSeq} and branch = ${branch}
         and state = 'queued' and hop > 0
       returning id, agent_id)
     select id, agent_id from cancelled order by id`;
@@ -136,11 +142,15 @@ function whyCancelled({ id, agent_id }: Cancelled): Draft {
 }
 
 /** Notes that the thread is told of a limit; false when it was before. */
-async function isFirstToTell(tx: Tx, { orgId, threadId, exchangeSeq }: Where, reason: LimitReason): Promise<boolean> {
+async function isFirstToTell(
+  tx: Tx,
+  { orgId, threadId, exchangeSeq, branch }: Where,
+  reason: LimitReason,
+): Promise<boolean> {
   const first = await tx.queryRow`
-    insert into exchange_limits_told (org_id, thread_id, exchange_seq, reason)
-    values (${orgId}, ${threadId}, ${exchangeSeq}, ${reason})
-    on conflict (org_id, thread_id, exchange_seq, reason) do nothing returning exchange_seq`;
+    insert into exchange_limits_told (org_id, thread_id, exchange_seq, branch, reason)
+    values (${orgId}, ${threadId}, ${exchangeSeq}, ${branch}, ${reason})
+    on conflict (org_id, thread_id, exchange_seq, branch, reason) do nothing returning exchange_seq`;
   return first !== null;
 }
 
