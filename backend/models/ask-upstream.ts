@@ -1,6 +1,7 @@
 /** Asks the language model: keys, attempts, the second upstream. What of it readers see is decided elsewhere. */
 import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
+import { upstreamFirstToken, upstreamRequests } from "../lib/metrics";
 import { askOnce } from "./ask-once";
 import { answering, type Candidate } from "./candidates";
 import { cool, warm } from "./cooldown";
@@ -37,19 +38,26 @@ export async function* askUpstream({ orgId, body, signal, limits: own }: Ask): A
       if (candidate === undefined) throw new UpstreamError("model_unknown");
       if (total.signal.aborted) throw total.signal.reason;
       tried.add(candidate);
+      const { name } = candidate.upstream;
+      const asked = performance.now();
       try {
         for await (const events of askOnce(candidate, body, limits, total.signal)) {
           for (const event of events) {
-            if (!said) yield beginOf(candidate, attempt);
+            if (!said) {
+              upstreamFirstToken.observe({ upstream: name }, (performance.now() - asked) / 1_000);
+              yield beginOf(candidate, attempt);
+            }
             said = true;
             yield event;
           }
         }
         warm(candidate.coldKey);
+        upstreamRequests.inc({ upstream: name, outcome: "ok" });
         return;
       } catch (thrown) {
         const error = thrown as UpstreamError; // askOnce throws nothing else
-        error.upstream = candidate.upstream.name;
+        error.upstream = name;
+        upstreamRequests.inc({ upstream: name, outcome: error.reason });
         if (said || !error.elsewhere) throw error;
         if (error.reason !== "model_unknown") cool(candidate.coldKey, error);
         const again = error.retryable && error.reason !== "timeout" && (error.retryAfterMs ?? 0) <= RETRY_AFTER_MS_MAX;

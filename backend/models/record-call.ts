@@ -1,6 +1,7 @@
 import log from "encore.dev/log";
 import { tenant } from "../db/tenant";
 import { newId } from "../lib/ids";
+import { guessesMade, modelCalls, modelTokens } from "../lib/metrics";
 import type { Usage } from "./upstream-event";
 
 /** `hit`: Letta asked what was guessed. `miss`: it asked something else. `unused`: the turn ended before it asked. */
@@ -26,6 +27,10 @@ export interface ModelCall {
 /** Writes a call to a language model down, beside whatever it was for. One that cannot be written is told in the log. */
 export function recordCall(call: ModelCall): void {
   const { orgId, purpose, turnId, agentId, upstream, model, usage, guess, durationMs } = call;
+  modelCalls.inc({ purpose });
+  modelTokens.inc({ purpose, kind: "prompt" }, usage?.prompt_tokens ?? 0);
+  modelTokens.inc({ purpose, kind: "completion" }, usage?.completion_tokens ?? 0);
+  if (guess) guessesMade.inc({ outcome: guess });
   tenant(
     orgId,
     (tx) => tx.exec`

@@ -3,6 +3,7 @@ import log from "encore.dev/log";
 import { tenant } from "../db/tenant";
 import { parseCursor } from "../lib/cursor";
 import { isId, newId } from "../lib/ids";
+import { connections } from "../lib/metrics";
 import { stopping } from "../lib/stopping";
 import type { Caller } from "../organizations/authenticate";
 import { caller } from "../organizations/caller";
@@ -43,7 +44,11 @@ export const collaborate = api.streamInOut<Handshake, Incoming, Outgoing>(
     const who = caller();
     const connection = openConnection(stream);
     const standUp = takeSeat(who);
-    void connection.ended.then(() => standUp?.());
+    connections.inc({ transport: "websocket" });
+    void connection.ended.then(() => {
+      standUp?.();
+      connections.dec({ transport: "websocket" });
+    });
     try {
       if (!standUp) connection.bye("too_many_connections");
       else if (stopping.aborted) connection.bye("shutdown");

@@ -4,6 +4,7 @@ import { type APIError, api, ErrCode } from "encore.dev/api";
 import { tenant } from "../db/tenant";
 import { notFound, problem } from "../lib/errors";
 import { isId } from "../lib/ids";
+import { connections } from "../lib/metrics";
 import { encodeRetry, SSE_HEADERS } from "../lib/sse";
 import { caller } from "../organizations/caller";
 import { follow } from "./live/follow";
@@ -39,6 +40,7 @@ export const streamThread = api.raw(
       const text = cursorText(req);
       leave = seats.take(orgID);
       if (!leave) throw tooManyStreams();
+      connections.inc({ transport: "sse" });
       if (!isId("thread", id)) throw notFound("thread");
       const state = await tenant(orgID, (tx) => readThread(tx, orgID, id));
       if (!state) throw notFound("thread");
@@ -50,6 +52,7 @@ export const streamThread = api.raw(
       await refuse(resp, orgID, id, error);
     } finally {
       leave?.();
+      if (leave) connections.dec({ transport: "sse" });
     }
   },
 );

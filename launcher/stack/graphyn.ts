@@ -86,6 +86,7 @@ export async function startGraphyn(options: GraphynOptions): Promise<ProcessIden
       LettaApiKey: options.lettaKey,
       ModelGatewayKey: options.secrets.modelGatewayKey,
       OrgSecretsKey: options.secrets.orgSecretsKey,
+      MetricsKey: options.secrets.metricsKey,
     },
     log,
   });

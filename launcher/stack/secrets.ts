@@ -11,6 +11,7 @@ const NAMES = [
   "adminKey",
   "modelGatewayKey",
   "orgSecretsKey",
+  "metricsKey",
 ] as const;
 
 export type Secrets = Readonly<Record<(typeof NAMES)[number], string>>;

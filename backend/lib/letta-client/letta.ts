@@ -7,7 +7,14 @@ import { FairQueue } from "./fair-queue";
 import type { LettaOrg, LettaTenant } from "./org";
 import { createOrg } from "./org-calls";
 import { list, object } from "./resources";
-import { createServer, type Server, type ServerHealth, serverHealth } from "./server";
+import {
+  createServer,
+  type Server,
+  type ServerFigures,
+  type ServerHealth,
+  serverFigures,
+  serverHealth,
+} from "./server";
 
 export interface Letta {
   /** Letta as one organization sees it. Every call goes out under its Letta user, which Letta itself holds to its own organization. */
@@ -15,6 +22,8 @@ export interface Letta {
   /** Letta's organizations and users: only for provisioning. */
   readonly admin: LettaAdmin;
   health(): Promise<LettaHealth>;
+  /** How much there is to do now, without asking any server. */
+  figures(): LettaFigures;
   /** Ends probes and connections. Waits for stops that are under way. */
   close(): Promise<void>;
 }
@@ -31,6 +40,11 @@ export interface LettaHealth {
     waiting: number;
     waiting_max: number;
   };
+}
+
+export interface LettaFigures {
+  servers: ServerFigures[];
+  queues: Record<"stream" | "call", { active: number; places: number; waiting: number }>;
 }
 
 /** What the parts of this folder share. */
@@ -125,10 +139,19 @@ export function createLetta(config: LettaConfig): Letta {
       };
     },
 
+    figures: () => ({
+      servers: servers.map(serverFigures),
+      queues: { stream: queueFigures(streams), call: queueFigures(calls) },
+    }),
+
     async close() {
       for (const { breaker } of servers) breaker.stop();
       await Promise.allSettled(context.stopping.values());
       await Promise.all(servers.map(({ pool }) => pool.destroy()));
     },
   };
+}
+
+function queueFigures({ active, places, waiting }: FairQueue) {
+  return { active, places, waiting };
 }

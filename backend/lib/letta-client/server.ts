@@ -16,18 +16,22 @@ export interface Server {
   staleRetries: number;
 }
 
-export interface ServerHealth {
+/** What a server has to do, as this process knows without asking it. */
+export interface ServerFigures {
   /** `letta-1` is the first of LETTA_API_URL. Not the URL: that is nobody's business but the operator's. */
   name: string;
-  /** Null while it does not answer. */
-  version: string | null;
-  /** Of its answer to this report's question, ms. */
-  latency_ms: number | null;
   breaker: BreakerState;
   breaker_since: string;
   in_flight: number;
   connections: number;
   stale_retries: number;
+}
+
+export interface ServerHealth extends ServerFigures {
+  /** Null while it does not answer. */
+  version: string | null;
+  /** Of its answer to this report's question, ms. */
+  latency_ms: number | null;
 }
 
 export function createServer(url: string, apiKey: string, limits: LettaLimits): Server {
@@ -112,9 +116,15 @@ export async function serverHealth(server: Server, index: number): Promise<Serve
   const startedAt = performance.now();
   const answer = await server.client.health({ timeout: PROBE_MS_MAX }).catch(() => null);
   return {
-    name: `letta-${index + 1}`,
     version: answer?.version ?? null,
     latency_ms: answer === null ? null : Math.round((performance.now() - startedAt) * 10) / 10,
+    ...serverFigures(server, index),
+  };
+}
+
+export function serverFigures(server: Server, index: number): ServerFigures {
+  return {
+    name: `letta-${index + 1}`,
     breaker: server.breaker.state,
     breaker_since: server.breaker.since.toISOString(),
     in_flight: server.inFlight,

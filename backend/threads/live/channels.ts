@@ -1,6 +1,7 @@
 import log from "encore.dev/log";
 import { type Tx, tenant } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
+import { deliveryDelay } from "../../lib/metrics";
 import { readLog } from "../log";
 import { PROCESS_ID } from "../turns/lease";
 import { type Channel, createChannel, type Speaker } from "./channel";
@@ -97,8 +98,19 @@ export function publish(orgId: string, threadId: string, entries: LogEntry[]): v
   tell(orgId, threadId, "log");
   const channel = channelOf(orgId, threadId);
   if (!channel) return;
-  channel.append(entries);
+  deliver(channel, entries);
   if (channel.hole) setTimeout(() => void refresh(orgId, threadId), HOLE_MS);
+}
+
+/** Gives readers entries of the log, and notes how long after their transaction that is. */
+function deliver(channel: Channel, entries: LogEntry[]): void {
+  const before = channel.seq;
+  channel.append(entries);
+  if (channel.readers === 0) return;
+  for (const { seq, event } of entries) {
+    if (seq <= before || seq > channel.seq || event.type !== "message") continue;
+    deliveryDelay.observe(Math.max(0, Date.now() - Date.parse(event.message.created_at)) / 1_000);
+  }
 }
 
 /** A turn of this process has begun: its channel is kept open until `stopSpeaking`, so that it knows what becomes of the turn. */
@@ -177,7 +189,7 @@ async function bringTo(tx: Tx, orgId: string, threadId: string, channel: Channel
   for (let pages = 0; channel.seq < seq; pages++) {
     if (pages === FILL_PAGES_MAX) return false;
     const { entries } = await readLog(tx, orgId, threadId, channel.seq, FILL_ENTRIES_MAX);
-    channel.append(entries);
+    deliver(channel, entries);
     if (entries.length === 0) return false; // erased since
   }
   return true;

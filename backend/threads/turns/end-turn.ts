@@ -1,6 +1,7 @@
 import { type Tx, tenant } from "../../db/tenant";
 import type { CancelReason, LogEntry, TokenUsage } from "../../lib/events";
 import { newId } from "../../lib/ids";
+import { turnsEnded } from "../../lib/metrics";
 import { keepInBranch } from "../branches/keep-in-branch";
 import { holdThread } from "../hold-thread";
 import { appendLog, type Draft } from "../log";
@@ -50,7 +51,7 @@ const NOTHING: TurnEnd = { entries: [], next: [] };
  */
 export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome): Promise<TurnEnd> {
   const { orgId, threadId, turnId, seat } = turn;
-  return tenant(orgId, async (tx) => {
+  const end = await tenant(orgId, async (tx) => {
     // The thread's lock first: every writer takes the locks in this order.
     const isThere = await holdThread(tx, orgId, threadId);
     if (!isThere) return NOTHING; // erased meanwhile
@@ -100,6 +101,9 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     const asked = await begin(tx, turn, onward, entries);
     return { entries, next: next ? [next, ...asked] : asked };
   });
+  if (end !== NOTHING)
+    turnsEnded.inc({ outcome: outcome.kind, reason: outcome.kind === "failed" ? outcome.reason : "" });
+  return end;
 }
 
 /** The turns of those to whom the answer gave the word, as far as they can begin now. */

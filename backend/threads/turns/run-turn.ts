@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
 import type { LogEntry, Message } from "../../lib/events";
+import { firstToken } from "../../lib/metrics";
 import { stopping } from "../../lib/stopping";
 import { publish, speak, startSpeaking, stopSpeaking } from "../live/channels";
 import { addText, beginText, endText, type Running, storeRest } from "../live/running-text";
@@ -186,7 +187,10 @@ async function listen(
             if (said === "") break;
             const start = await started;
             if (start === null) return outcome;
-            outcome.firstTokenMs ??= Math.round(performance.now() - begun);
+            if (outcome.firstTokenMs === null) {
+              outcome.firstTokenMs = Math.round(performance.now() - begun);
+              firstToken.observe(outcome.firstTokenMs / 1_000);
+            }
             speak(orgId, threadId, { turnId, agentId: turn.seat.agent_id, startSeq: start.seq }, said);
             addText(text, said);
             if (text.text.length > ANSWER_CHARS_MAX) {
