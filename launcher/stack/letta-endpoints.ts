@@ -44,7 +44,11 @@ async function replaceAddress(db: pg.Client, before: string, now: string): Promi
   for (const [table, column] of COLUMNS) {
     const sql = `update ${table} set ${column} = replace(${column}::text, $1, $2)::json where ${column}::text like '%' || $1 || '%'`;
     await db.query(sql, [JSON.stringify(before), JSON.stringify(now)]);
-    if (now.endsWith(GATEWAY_PATH)) await db.query(sql, [`"${before}/of/`, `"${now}/of/`]);
+    const ofTenants = `"${before.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")}/of/[^"]*"`; // by which embeddings are accounted
+    await db.query(
+      `update ${table} set ${column} = regexp_replace(${column}::text, $1, $2, 'g')::json where ${column}::text ~ $1`,
+      [ofTenants, JSON.stringify(now)],
+    );
   }
 }
 

@@ -20,7 +20,7 @@ const LOCALES = ["C.UTF-8", "en_US.UTF-8", "C"];
 const SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
-  max_connections: "200",
+  max_connections: "300", // Letta keeps up to 80, and tests start a second one
   shared_buffers: "256MB",
   jit: "off", // compiling costs more than it saves on statements of a few ms
   log_min_error_statement: "panic",

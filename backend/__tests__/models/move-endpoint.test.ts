@@ -69,6 +69,7 @@ beforeAll(async () => {
   }
   const insert = (sql: string, values: unknown[]) => adminQuery(letta.databaseUrl, sql, values);
   await insert("insert into organizations (id, name, privileged_tools) values ('org-1', 'one', false)", []);
+  await insert("insert into users (id, name, organization_id) values ('user-1', 'one', 'org-1')", []);
   for (const [name, config] of Object.entries(AGENTS)) {
     await insert(
       `insert into agents (id, organization_id, name, message_buffer_autoclear, llm_config, embedding_config)
@@ -144,8 +145,9 @@ describe("agents that were made on real providers (RUN-1, SEC-1)", () => {
     const gateway = gatewayAt(4000);
     await moveModelEndpoint(here, letta.databaseUrl, chooseModels({ MODEL_UPSTREAMS: "[…]" }, DEV, gateway));
     expect(await agents()).toEqual(expected(gateway.base));
-    expect(new Set(await embeddings("agents"))).toEqual(new Set([gateway.base]));
-    expect(await embeddings("archives")).toEqual([gateway.base, "http://tei"]);
+    const own = `${gateway.base}/of/user-1`; // embeddings are accounted by their tenant's address
+    expect(new Set(await embeddings("agents"))).toEqual(new Set([own]));
+    expect(await embeddings("archives")).toEqual([own, "http://tei"]);
     expect(await provider()).toEqual({ base_url: gateway.base, models: 0 }); // Letta lists them anew when it starts
     expect(readState(here.state).modelBase).toBe(gateway.base);
   });
@@ -154,12 +156,14 @@ describe("agents that were made on real providers (RUN-1, SEC-1)", () => {
     const gateway = gatewayAt(4001);
     await moveModelEndpoint(here, letta.databaseUrl, chooseModels({ MODEL_UPSTREAMS: "[…]" }, DEV, gateway));
     expect(await agents()).toEqual(expected(gateway.base));
+    expect(await embeddings("archives")).toEqual([`${gateway.base}/of/user-1`, "http://tei"]);
   });
 
   it("are asked by Letta itself when the gateway is left", async () => {
     await moveModelEndpoint(here, letta.databaseUrl, chooseModels({ OPENAI_API_KEY: "key" }, DEV));
     expect((await agents())["on OpenAI"]).toMatchObject({ model: "gpt-4.1-mini", model_endpoint: OPENAI });
     expect(await embeddings("archives")).toEqual([OPENAI, "http://tei"]);
+    expect(new Set(await embeddings("agents"))).toEqual(new Set([OPENAI]));
     expect(await provider()).toMatchObject({ base_url: OPENAI });
   });
 });
