@@ -77,8 +77,8 @@ async function stay({ who, connection, stream, threadId, cursor, tab = newId("ta
   if (!TAB.test(tab)) return connection.bye("bad_tab");
   const state = isId("thread", threadId) ? await tenant(orgID, (tx) => readThread(tx, orgID, threadId)) : null;
   if (!state) return connection.bye("thread_not_found");
-  const from = cursor ? parseCursor(threadId, cursor) : null;
-  if (cursor && (!from || from.seq > state.context.last_seq)) return connection.bye("bad_cursor");
+  const from = cursor === undefined ? null : parseCursor(threadId, cursor);
+  if (cursor !== undefined && (!from || from.seq > state.context.last_seq)) return connection.bye("bad_cursor");
 
   const seat = { threadId, userId: userID, tab, connectionId: newId("conn") };
   const member: Member = { who, threadId, seat, connection, seq: from?.seq ?? 0, isTyping: false };

@@ -26,10 +26,15 @@ export async function startCuttingProxy({ org, page = "", cutAfter }: Cutting): 
   const target = new URL(org.url);
   const server = createServer((req, resp) => {
     if (req.url === "/") resp.writeHead(200, { "Content-Type": "text/html; charset=utf-8" }).end(page);
-    else if (req.url === "/result") void bodyOf(req).then((body) => (posted(body), resp.end()));
+    else if (req.url === "/result") void takeResult(req, resp);
     else if (req.url?.startsWith("/threads/")) pass(req, resp);
     else resp.writeHead(404).end();
   });
+
+  async function takeResult(req: IncomingMessage, resp: ServerResponse): Promise<void> {
+    posted(await bodyOf(req));
+    resp.end();
+  }
 
   function pass(req: IncomingMessage, resp: ServerResponse): void {
     const id = req.headers["last-event-id"];

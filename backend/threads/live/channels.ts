@@ -167,14 +167,14 @@ async function lookTogether(orgId: string, threadIds: string[]): Promise<void> {
       const rows = await tx.queryAll<{ id: string; last_seq: number }>`
         select id, last_seq from threads where org_id = ${orgId} and id = any(${ids}::text[])`;
       const lastSeq = new Map(rows.map((row) => [row.id, row.last_seq]));
-      const reached = new Set<string>();
+      const reached = new Map<string, Channel>();
       for (const { threadId, channel } of open) {
         const last = lastSeq.get(threadId);
         if (last === undefined) closeErased(orgId, threadId);
-        else if (await bringTo(tx, orgId, threadId, channel, last)) reached.add(threadId);
+        else if (await bringTo(tx, orgId, threadId, channel, last)) reached.set(threadId, channel);
       }
-      for (const piece of words)
-        if (reached.has(piece.threadId)) channels.get(`${orgId}/${piece.threadId}`)?.channel.catchUp(piece);
+      // The very channels that were there when the words were read: one made since may not know that a turn has ended.
+      for (const piece of words) reached.get(piece.threadId)?.catchUp(piece);
     });
   } catch (error) {
     log.warn("reading threads for their readers failed; the next look tries again", {

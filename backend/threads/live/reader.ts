@@ -1,7 +1,7 @@
 import type { Cursor } from "../../lib/cursor";
 import type { LogEntry } from "../../lib/events";
 import type { Channel } from "./channel";
-import { cursorAt, type Delivery, type Place, placeAt, takeEntry, takeStored, type Words } from "./place";
+import { cursorAt, type Delivery, type Place, placeAt, takeEntry, takeStored, turnEndedBy, type Words } from "./place";
 import { isReaderEnd, nextReaderState, type ReaderEnd, type ReaderEvent, type ReaderState } from "./reader-state";
 import { isShown, type Shown } from "./shown";
 
@@ -100,7 +100,9 @@ export async function runReader(reading: Reading, source: Source): Promise<Reade
           if (channel.seq < place.seq) await source.refresh();
           if (!isNow("joining")) break;
           if (channel.seq === place.seq) {
-            for (const words of page.words) channel.catchUp(words);
+            // A turn that ended between the two readings: a channel that was made after its end does not know it.
+            const ended = new Set(page.entries.map(({ event }) => turnEndedBy(event)));
+            for (const words of page.words) if (!ended.has(words.turnId)) channel.catchUp(words);
             const caughtUp = { type: "caught_up", thread_id: threadId, last_seq: place.seq } as const;
             reading.deliver({ event: caughtUp, cursor: cursorAt(place), seq: null });
             leave = channel.join({ deliver, end: meet }, place);
