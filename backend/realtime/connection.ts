@@ -33,8 +33,8 @@ export interface Connection {
   gone(): void;
   /** Something came from the client. */
   heard(): void;
-  /** The client answered a ping: what was sent before that ping has been read. */
-  answered(pingId: string): void;
+  /** The client answered a ping: what was sent before that ping has been read. False when there was no such ping. */
+  answered(pingId: string): boolean;
 }
 
 /** What a message costs besides the text in it. */
@@ -117,9 +117,10 @@ export function openConnection(outlet: Outlet): Connection {
     },
     answered(pingId) {
       const at = asked.get(pingId);
-      if (at === undefined) return;
+      if (at === undefined) return false;
       read = Math.max(read, at);
-      for (const [id, before] of asked) if (before <= at) asked.delete(id);
+      asked.delete(pingId);
+      return true;
     },
   };
   return connection;

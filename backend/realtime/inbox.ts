@@ -44,11 +44,11 @@ export function openInbox(connection: Connection, { threadId, act, leave }: Work
       const ack = await act(message);
       if (ack) connection.send(ack, JSON.stringify(ack).length);
     } catch (error) {
-      if (!(error instanceof APIError))
+      if (!(error instanceof APIError) || error.code === ErrCode.Internal)
         log.error("a message of a thread's collaboration failed", {
           thread_id: threadId,
           message_type: message.type,
-          error: String(error),
+          error: String((error instanceof Error && error.cause) || error),
         });
       refuse(message.id ?? null, error);
     } finally {
@@ -59,7 +59,7 @@ export function openInbox(connection: Connection, { threadId, act, leave }: Work
   return {
     take(incoming) {
       connection.heard();
-      if (incoming.type === "pong" && typeof incoming.id === "string") return connection.answered(incoming.id);
+      if (incoming.type === "pong" && typeof incoming.id === "string" && connection.answered(incoming.id)) return;
       const id = idOf(incoming);
       const wait = bucket.take(performance.now());
       if (wait > 0) return turnAway(id, tooFast(wait), wait);

@@ -64,7 +64,8 @@ describe("coming back", () => {
     const { proxy, client } = await behindProxy();
     await proxy.goDown();
     await client.until(() => client.state !== "live");
-    const sending = ["one", "two", "three"].map((text) => client.send(text));
+    // More than the server takes at once, and leaves unanswered at once.
+    const sending = Array.from({ length: 60 }, (_, i) => client.send(`message ${i}`));
     await proxy.comeBack();
     const acks = await Promise.all(sending);
     const places = acks.map(({ message }) => message?.seq ?? 0);

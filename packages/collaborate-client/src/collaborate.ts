@@ -61,6 +61,11 @@ export function collaborate(options: CollaborateOptions): Collaboration {
   let typedAt = Number.NEGATIVE_INFINITY;
   let isLeaving = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
+  let pumping: ReturnType<typeof setTimeout> | undefined;
+  let burst = 0;
+  let perSecond = 1;
+  let allowed = 0;
+  let allowedAt = 0;
   let end: (reason: EndReason) => void = () => {};
   const ended = new Promise<EndReason>((resolve) => {
     end = resolve;
@@ -77,12 +82,34 @@ export function collaborate(options: CollaborateOptions): Collaboration {
   function ask(message: Answered): Promise<AckMessage> {
     if (state === "ended") return Promise.reject(new ConnectionEnded("The collaboration has ended."));
     const answer = pending.add(message);
-    put(message);
+    pump();
     return answer;
+  }
+  /** Sends what may be sent now, no faster than the server takes it, and comes back for the rest. */
+  function pump(): void {
+    clearTimeout(pumping);
+    while (state === "live") {
+      const now = Date.now();
+      allowed = Math.min(burst, allowed + ((now - allowedAt) * perSecond) / 1000);
+      allowedAt = now;
+      if (allowed < 1) {
+        pumping = setTimeout(pump, Math.ceil(((1 - allowed) * 1000) / perSecond));
+        return;
+      }
+      const next = pending.next(now);
+      if (next === null) return;
+      if (typeof next === "number") {
+        pumping = setTimeout(pump, next);
+        return;
+      }
+      allowed -= 1;
+      put(next);
+    }
   }
   function finish(reason: EndReason): void {
     if (state === "ended") return;
     clearTimeout(retry);
+    clearTimeout(pumping);
     be("ended");
     socket?.close();
     pending.fail(new ConnectionEnded(`The collaboration ended: ${reason}.`));
@@ -140,8 +167,14 @@ export function collaborate(options: CollaborateOptions): Collaboration {
         tab = message.tab;
         silenceMs = message.limits.silence_ms_max;
         typingMs = message.limits.typing_ms;
+        // Half of what the server takes: typing and pings are not counted here.
+        burst = message.limits.burst_max / 2;
+        perSecond = message.limits.messages_per_second / 2;
+        allowed = burst;
+        allowedAt = Date.now();
         be("live");
-        for (const unanswered of pending.all()) put(unanswered);
+        pending.unsend();
+        pump();
       }
       if (message.type === "bye") {
         bye = message;
@@ -163,12 +196,12 @@ export function collaborate(options: CollaborateOptions): Collaboration {
         break;
       case "ack":
         pending.ack(message);
+        pump();
         break;
-      case "refused": {
-        const again = pending.refuse(message);
-        if (again) setTimeout(() => put(again.message), again.afterMs);
+      case "refused":
+        pending.refuse(message, Date.now());
+        pump();
         break;
-      }
       default:
         people.take(message);
     }
