@@ -67,12 +67,3 @@ export async function violations(adminUrl: string, posted: Posted[]): Promise<st
   for (const { turn_id } of rest) found.push(`turn ${turn_id} has pieces of text left`);
   return found;
 }
-
-/** How the turns of a database stand. */
-export async function turnCounts(adminUrl: string): Promise<Record<string, number>> {
-  const rows = await adminQuery<{ outcome: string; turns: number }>(
-    adminUrl,
-    "select state || coalesce(' ' || error_reason, '') as outcome, count(*)::int as turns from turns group by 1 order by 1",
-  );
-  return Object.fromEntries(rows.map(({ outcome, turns }) => [outcome, turns]));
-}
