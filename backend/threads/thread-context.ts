@@ -121,10 +121,11 @@ const THREAD = `
         'agent_version_id', v.id, 'letta_id', v.letta_id,
         'letta_conversation_id', c.letta_conversation_id, 'ask_ahead', a.ask_ahead, 'heard_seq', coalesce(c.heard_seq, 0),
         'unheard', exists (
-          select from branch_spans(t.org_id, t.id, t.branch) s
-            join messages m on m.seq >= greatest(s.lo, coalesce(c.heard_seq, 0) + 1) and m.seq <= s.hi
-          where m.org_id = p.org_id and m.thread_id = p.thread_id
-            and (m.sender_type <> 'system' or c.heard_seq > 0))) order by p.id)
+          select from branch_spans(t.org_id, t.id, t.branch) s cross join lateral (
+            select from messages m
+            where m.org_id = p.org_id and m.thread_id = p.thread_id and m.seq >= greatest(s.lo, coalesce(c.heard_seq, 0) + 1) and m.seq <= s.hi
+              and (m.sender_type <> 'system' or c.heard_seq > 0)
+            order by m.seq limit 1) m)) order by p.id)
       from participants p
         left join agents a on (a.org_id, a.id) = (p.org_id, p.agent_id)
         left join agent_versions v on (v.org_id, v.id) = (a.org_id, a.current_version_id)

@@ -92,7 +92,8 @@ describe("branches of a thread", () => {
     expect((await on.messages(id, "&branch=1")).map((m) => m.id)).toEqual(before.map((m) => m.id));
     const asked = (await lastRequest(mark)).messages.filter((m) => m.role !== "system");
     expect(asked).toHaveLength(1);
-    expect(asked[0]?.content?.split("\n").at(-1)).toBe(`<message from="Owner" role="person">${mark}</message>`);
+    // Nothing that was said but the question.
+    expect(asked[0]?.content?.match(/<message [^>]*>[^<]*/g)).toEqual([`<message from="Owner" role="person">${mark}`]);
   });
 
   it("asks all agents anew when the question is regenerated (THR-7)", async () => {

@@ -7,7 +7,6 @@ export interface Branch {
   parent_branch: number | null;
   action: string | null;
   spans: { from_seq: number; to_seq: number | null }[];
-  last_message_seq: number | null;
 }
 
 export interface Posted {

@@ -12,8 +12,6 @@ export interface Branch {
   action: "rewind" | "edit" | "regenerate" | "split" | null;
   /** The places of the log that belong to it. */
   spans: BranchSpan[];
-  /** The newest of its messages; null when it has none. */
-  last_message_seq: number | null;
   created_by: string;
   /** RFC 3339. */
   created_at: string;
@@ -42,11 +40,7 @@ export async function branchViews(tx: Tx, orgId: string, threadId: string): Prom
         and not exists (select from thread_branches b where b.org_id = t.org_id and b.thread_id = t.id)
     )
     select h.branch, h.branch = t.branch as is_current, h.parent_branch, h.action, h.created_by, h.created_at,
-      (select jsonb_agg(jsonb_build_array(lower(s), upper(s) - 1) order by s) from unnest(h.visible) s) as spans,
-      (select max(last.seq) from unnest(h.visible) s cross join lateral (
-        select m.seq from messages m
-        where m.org_id = t.org_id and m.thread_id = t.id and m.seq >= lower(s) and m.seq < coalesce(upper(s), t.last_seq + 1)
-        order by m.seq desc limit 1) last) as last_message_seq
+      (select jsonb_agg(jsonb_build_array(lower(s), upper(s) - 1) order by s) from unnest(h.visible) s) as spans
     from here h join threads t on t.org_id = ${orgId} and t.id = ${threadId}
     order by h.branch`;
   return rows.map(({ spans, created_at, ...row }) => ({

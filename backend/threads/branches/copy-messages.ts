@@ -32,9 +32,11 @@ export async function copyMessages(tx: Tx, { orgId, from, to }: Copying): Promis
   const { threadId, branch, after, upTo } = from;
   const size = await tx.queryRow<{ messages: number; bytes: number }>`
     select count(*)::int as messages, coalesce(sum(bytes), 0)::float8 as bytes from (
-      select octet_length(m.content) as bytes from branch_spans(${orgId}, ${threadId}, ${branch}::int) s
-        join messages m on m.seq >= greatest(s.lo, ${after}::bigint + 1) and m.seq <= least(s.hi, ${upTo}::bigint)
-      where m.org_id = ${orgId} and m.thread_id = ${threadId} limit ${COPIED_MESSAGES_MAX + 1}
+      select m.bytes from branch_spans(${orgId}, ${threadId}, ${branch}::int) s cross join lateral (
+        select octet_length(content) as bytes from messages
+        where org_id = ${orgId} and thread_id = ${threadId} and seq >= greatest(s.lo, ${after}::bigint + 1) and seq <= least(s.hi, ${upTo}::bigint)
+        order by seq limit ${COPIED_MESSAGES_MAX + 1}) m
+      limit ${COPIED_MESSAGES_MAX + 1}
     ) picked`;
   const messages = size?.messages ?? 0;
   if (messages > COPIED_MESSAGES_MAX || (size?.bytes ?? 0) > COPIED_BYTES_MAX) throw tooMuch();
@@ -42,9 +44,11 @@ export async function copyMessages(tx: Tx, { orgId, from, to }: Copying): Promis
   const ids = Array.from({ length: messages }, () => newId("msg"));
   const copied = await tx.queryRow<{ n: number }>`
     with picked as materialized (
-      select m.*, row_number() over (order by m.seq) as n from branch_spans(${orgId}, ${threadId}, ${branch}::int) s
-        join messages m on m.seq >= greatest(s.lo, ${after}::bigint + 1) and m.seq <= least(s.hi, ${upTo}::bigint)
-      where m.org_id = ${orgId} and m.thread_id = ${threadId}
+      select m.*, row_number() over (order by m.seq) as n
+      from branch_spans(${orgId}, ${threadId}, ${branch}::int) s cross join lateral (
+        select * from messages
+        where org_id = ${orgId} and thread_id = ${threadId} and seq >= greatest(s.lo, ${after}::bigint + 1) and seq <= least(s.hi, ${upTo}::bigint)
+        order by seq limit ${messages}) m
     ), head as (
       update threads set last_seq = last_seq + ${messages}::int, updated_at = now()
       where org_id = ${orgId} and id = ${to} returning last_seq - ${messages}::int as base, branch

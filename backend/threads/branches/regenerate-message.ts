@@ -127,11 +127,11 @@ async function askedWith(tx: Tx, orgId: string, state: ThreadState, chosen: Mess
 async function questionOf(tx: Tx, orgId: string, state: ThreadState, answer: Message): Promise<Message | null> {
   const { id, branch } = state.context.thread;
   const row = await tx.queryRow<{ id: string }>`
-    select m.id from branch_spans(${orgId}, ${id}, ${branch}::int) s
-      join messages m on m.seq between s.lo and s.hi
-      left join turns t on t.org_id = m.org_id and t.id = ${answer.turn_id}::text
-    where m.org_id = ${orgId} and m.thread_id = ${id} and m.seq < ${answer.seq}
-      and (m.seq = t.message_seq or t.id is null and m.sender_type = 'user')
+    select m.id from branch_spans(${orgId}, ${id}, ${branch}::int) s cross join lateral (
+      select q.id, q.seq from messages q left join turns t on t.org_id = ${orgId} and t.id = ${answer.turn_id}::text
+      where q.org_id = ${orgId} and q.thread_id = ${id} and q.seq >= s.lo and q.seq <= least(s.hi, ${answer.seq}::bigint - 1)
+        and (q.seq = t.message_seq or t.id is null and q.sender_type = 'user')
+      order by q.seq desc limit 1) m
     order by m.seq desc limit 1`;
   return row && requireMessage(tx, orgId, state, row.id);
 }

@@ -75,8 +75,10 @@ async function requireMessagesAfter(tx: Tx, orgId: string, state: ThreadState, s
 export async function saidAfter(tx: Tx, orgId: string, state: ThreadState, seq: number): Promise<boolean> {
   const { id, branch } = state.context.thread;
   const row = await tx.queryRow`
-    select 1 as here from branch_spans(${orgId}, ${id}, ${branch}::int) s
-      join messages m on m.seq >= greatest(s.lo, ${seq}::bigint + 1) and m.seq <= s.hi
-    where m.org_id = ${orgId} and m.thread_id = ${id} limit 1`;
+    select 1 as here from branch_spans(${orgId}, ${id}, ${branch}::int) s cross join lateral (
+      select from messages m
+      where m.org_id = ${orgId} and m.thread_id = ${id} and m.seq >= greatest(s.lo, ${seq}::bigint + 1) and m.seq <= s.hi
+      order by m.seq limit 1) m
+    limit 1`;
   return row !== null;
 }

@@ -213,9 +213,11 @@ async function markHeard(tx: Tx, turn: EndingTurn, messageSeq: number, entries: 
   await tx.exec`
     update agent_conversations c
     set heard_seq = case when exists (
-        select from branch_spans(c.org_id, c.thread_id, c.branch) s
-          join messages m on m.seq >= greatest(s.lo, ${messageSeq}::bigint + 1) and m.seq <= s.hi
-        where m.org_id = c.org_id and m.thread_id = c.thread_id and m.turn_id is distinct from ${turnId}
+        select from branch_spans(c.org_id, c.thread_id, c.branch) s cross join lateral (
+          select from messages m
+          where m.org_id = c.org_id and m.thread_id = c.thread_id and m.seq >= greatest(s.lo, ${messageSeq}::bigint + 1) and m.seq <= s.hi
+            and m.turn_id is distinct from ${turnId}
+          order by m.seq limit 1) m
       ) then ${messageSeq}::bigint else ${last}::bigint end
     where org_id = ${orgId} and thread_id = ${threadId} and agent_version_id = ${seat.agent_version_id}
       and branch = ${seat.branch}`;
