@@ -1,6 +1,7 @@
 /** What a way adds to each token of a paced answer: from when the model sent it, by its own record, to when the reader has it. */
 import { type Api, call } from "../lib/http";
 import { seededRandom, shuffled } from "../lib/stats";
+import { tokenEnds } from "../lib/tokens";
 import { pause, type Target } from "./targets";
 
 export interface Paced {
@@ -47,12 +48,7 @@ export async function measurePaced(
 /** When each token's last character had arrived, on the clock of process.hrtime. Tokens are "1", " 2", " 3" …, however they are packed. */
 async function tokenArrivals(send: (onText: (text: string, at: number) => void) => Promise<unknown>) {
   const toMonotonic = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-  const ends: number[] = [];
-  let end = 0;
-  for (let i = 1; i <= TOKENS; i++) {
-    end += String(i).length + (i === 1 ? 0 : 1); // the dev model's tokens are numbers with a space between
-    ends.push(end);
-  }
+  const ends = tokenEnds(TOKENS);
   const arrivals: number[] = [];
   let length = 0;
   await send((text, at) => {

@@ -1,0 +1,88 @@
+/**
+ * `npm run bench:fanout`: one Graphyn process and many readers. 1000 readers on one thread and on 100 threads while agents speak, against a
+ * bare node:http server that writes events of the same size to as many sockets, and against @durable-streams/server; memory of idle
+ * readers up to 5000; 1000 readers cut off at once that come back. Starts a stack of its own. `--rounds N`, `--seed N`,
+ * `--loaded-machine-ok`, `--out FOLDER`.
+ */
+import { chooseModels, GATEWAY_PATH } from "../../launcher/stack/models";
+import { readArguments } from "../lib/arguments";
+import { watchOthers } from "../lib/cpu";
+import { createAgent, createOrganization } from "../lib/graphyn";
+import { connect } from "../lib/http";
+import { stamp, writeResult } from "../lib/result";
+import { startGraphyn, startStack, withStops } from "../lib/stack";
+import { seededRandom, shuffled } from "../lib/stats";
+import { SCENARIOS, throughGraphyn, throughRival } from "./deliver";
+import { idleMemory } from "./idle";
+import { type Delivered, type Result, report } from "./report";
+import { startBare, startChild, startDurable } from "./servers";
+import { OTHERS_MODEL, reconnectStorm, STORM_MODEL } from "./storm";
+
+/** About as long as one of Graphyn's events is; what arrives of a round replaces it. */
+const EVENT_CHARS = 330;
+
+const args = readArguments({ rounds: 2 });
+const header = await stamp("fanout", args.seed, args.loadedMachineOk);
+const random = seededRandom(args.seed);
+await withStops(run);
+
+async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
+  const began = performance.now();
+  const say = (text: string) =>
+    console.log(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}`);
+  let graphyn = { url: "", pid: 0, adminKey: "" };
+  const stack = await startStack(stops, {
+    record: true,
+    beforeLetta: async (base) => {
+      const key = base.secrets.modelGatewayKey;
+      const { graphynEnv } = chooseModels({}, `${base.modelUrl}/v1`, { base: "http://127.0.0.1", key });
+      graphyn = await startGraphyn(base, `http://127.0.0.1:${base.lettaPort}`, { env: graphynEnv });
+      return { base: graphyn.url + GATEWAY_PATH, key };
+    },
+  });
+  const [bare, durable] = [await startBare(stops), await startDurable(stops, stack)];
+  const readers = startChild(stops, "./readers.ts");
+  const organization = await createOrganization(connect(graphyn.url), graphyn.adminKey);
+  const agents = new Map<string, string>();
+  for (const model of [...SCENARIOS.map(({ model }) => model), STORM_MODEL, OTHERS_MODEL])
+    agents.set(model, (await createAgent(organization.api, model)).agent_id);
+  const others = watchOthers([...Object.values(stack.pids), graphyn.pid, bare.pid, durable.pid, readers.pid]);
+  say("the stack runs");
+
+  const delivered: Delivered[] = [];
+  let chars = EVENT_CHARS;
+  for (let round = -1; round < args.rounds; round++) {
+    for (const scenario of SCENARIOS) {
+      const agent = agents.get(scenario.model) ?? "";
+      const arms = {
+        graphyn: () => throughGraphyn(scenario, { readers, organization, agent, graphyn, modelUrl: stack.modelUrl }),
+        bare: () => throughRival(scenario, { readers, rival: bare, chars }),
+        durable: () => throughRival(scenario, { readers, rival: durable, chars }),
+      };
+      for (const arm of shuffled(Object.keys(arms) as (keyof typeof arms)[], random)) {
+        const measured = await arms[arm]();
+        if (arm === "graphyn") chars = Math.round(measured.bytes / measured.events);
+        if (round >= 0) delivered.push({ ...measured, arm, round, scenario: scenario.name });
+        say(`round ${round}, ${scenario.name}, ${arm}: ${measured.events} events in ${measured.seconds.toFixed(1)} s`);
+      }
+    }
+  }
+  const storm = await reconnectStorm({ readers, organization, graphyn, agents });
+  say(`1000 readers were back after ${storm.ms.toFixed(0)} ms`);
+  const idle = await idleMemory({ readers, graphyn });
+  say("5000 readers");
+
+  const result: Result = {
+    ...header,
+    seconds: Math.round((performance.now() - began) / 1000),
+    others_cpu_share: others(),
+    delivered,
+    storm,
+    idle,
+  };
+  const text = report(result);
+  console.log(`\n${text}`);
+  writeResult(args.out, "fanout.json", `${JSON.stringify(result)}\n`);
+  writeResult(args.out, "fanout.md", text);
+  await organization.api.pool.destroy();
+}
