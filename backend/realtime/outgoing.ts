@@ -1,7 +1,7 @@
 import type { Message } from "../lib/events";
 import type { ThreadContext } from "../threads/thread-context";
 import type { NoAnswer } from "../threads/who-answers";
-import type { Person, ReadPosition, ServerMessage, TurnView, WelcomeMessage } from "./protocol";
+import type { Limits, Person, ReadPosition, ServerMessage, TurnView } from "./protocol";
 
 /**
  * What Encore sends to a client: its messages can be no union, so this has the fields of all of them. Which belong together says
@@ -16,7 +16,7 @@ export interface Outgoing {
   name?: string;
   people?: Person[];
   reads?: ReadPosition[];
-  limits?: WelcomeMessage["limits"];
+  limits?: Limits;
   cursor?: string | null;
   /** ThreadEvent; some of its types (tuples) Encore's schemas cannot say. */
   event?: unknown;

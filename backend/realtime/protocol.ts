@@ -122,6 +122,18 @@ export interface ReadPosition {
   seq: number;
 }
 
+/** What holds on a connection. */
+export interface Limits {
+  /** The server pings so often. */
+  ping_every_ms: number;
+  /** Whoever hears nothing for so long takes the other for gone. */
+  silence_ms_max: number;
+  /** How long typing lasts when it is not said again. */
+  typing_ms: number;
+  messages_per_second: number;
+  burst_max: number;
+}
+
 /** The first message: who is here and what holds on this connection. The thread's entries follow, from the cursor on. */
 export interface WelcomeMessage {
   type: "welcome";
@@ -132,16 +144,7 @@ export interface WelcomeMessage {
   context: ThreadContext;
   people: Person[];
   reads: ReadPosition[];
-  limits: {
-    /** The server pings so often. */
-    ping_every_ms: number;
-    /** Whoever hears nothing for so long takes the other for gone. */
-    silence_ms_max: number;
-    /** How long typing lasts when it is not said again. */
-    typing_ms: number;
-    messages_per_second: number;
-    burst_max: number;
-  };
+  limits: Limits;
 }
 
 /** An entry of the log or a live event, the very same as in the stream of server-sent events. */
