@@ -1,6 +1,6 @@
 import type { Tx } from "../db/tenant";
 import { notFound } from "../lib/errors";
-import { type Answered, runOnce } from "../lib/idempotency";
+import { type Answered, finishOnce, runOnce } from "../lib/idempotency";
 import type { Caller } from "../organizations/authenticate";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { requireMay } from "./roles";
@@ -35,37 +35,32 @@ export async function cancelTurns(
   const { orgID, userID } = who;
   const order = { by: userID, reason: "asked" } as const;
   let cancelling: Cancelling = { turns: [], entries: [] };
-  const { answer, replayed } = await inThread(orgID, threadId, (tx) =>
-    runOnce(
-      tx,
-      {
-        orgId: orgID,
-        caller: userID,
-        key: idempotencyKey,
-        request: ["POST /threads/:id/turns/:turnId/cancel", threadId, turnId ?? null],
-        threadId,
-      },
-      async () => {
-        requireMay(await requireLockedThread(tx, orgID, threadId), who, "cancel");
-        if (turnId === undefined) {
-          const live = await liveTurns(tx, orgID, threadId);
-          cancelling = await requestCancel(tx, orgID, threadId, live, order);
-          return { turns: live };
-        }
-        if ((await viewTurns(tx, orgID, threadId, [turnId])).length === 0) throw notFound("turn");
-        cancelling = await requestCancel(tx, orgID, threadId, [turnId], order);
-        return { turns: [turnId] };
-      },
-    ),
+  const once = {
+    orgId: orgID,
+    caller: userID,
+    key: idempotencyKey,
+    request: ["POST /threads/:id/turns/:turnId/cancel", threadId, turnId ?? null],
+    threadId,
+  };
+  const { answer: begun, replayed } = await inThread(orgID, threadId, (tx) =>
+    runOnce<{ turns: string[]; answer?: Cancelled }>(tx, once, async () => {
+      requireMay(await requireLockedThread(tx, orgID, threadId), who, "cancel");
+      const live = turnId === undefined ? await liveTurns(tx, orgID, threadId) : [turnId];
+      if (turnId !== undefined && (await viewTurns(tx, orgID, threadId, live)).length === 0) throw notFound("turn");
+      cancelling = await requestCancel(tx, orgID, threadId, live, order);
+      return { turns: live };
+    }),
   );
-  const { turns } = answer;
-  const all = [...new Set([...turns, ...cancelling.turns])];
+  if (begun.answer) return { answer: begun.answer, replayed };
+  const all = [...new Set([...begun.turns, ...cancelling.turns])];
   await finishCancelling(orgID, threadId, { turns: all, entries: cancelling.entries });
-  const ended = await inThread(orgID, threadId, async (tx) => ({
-    turns: await viewTurns(tx, orgID, threadId, turns),
-    context: (await requireThread(tx, orgID, threadId)).context,
-  }));
-  return { answer: ended, replayed };
+  return inThread(orgID, threadId, async (tx) => {
+    const turns = await viewTurns(tx, orgID, threadId, begun.turns);
+    const now = async () => ({ turns, context: (await requireThread(tx, orgID, threadId)).context });
+    // A turn that has not ended yet is looked at again by the next retry.
+    const hasEnded = turns.every(({ state }) => state !== "queued" && state !== "running");
+    return { answer: hasEnded ? await finishOnce(tx, once, now) : await now(), replayed };
+  });
 }
 
 async function viewTurns(tx: Tx, orgId: string, threadId: string, ids: string[]): Promise<TurnView[]> {
