@@ -111,7 +111,8 @@ function within(
   if (asked.length === 0) return { seats: [], reason: null };
   if (hop >= limits.hops) return { seats: [], reason: "hop_limit" };
   const left = Math.max(0, Math.min(limits.turns - spent.turns, TURNS_LIVE_MAX - running_turns.length));
-  return { seats: asked.slice(0, left), reason: left < asked.length ? "turn_limit" : null };
+  if (left < asked.length) return { seats: asked.slice(0, left), reason: "turn_limit" };
+  return { seats: asked, reason: null };
 }
 
 interface Where {
