@@ -16,7 +16,7 @@ import { freePort, type Server, startServer } from "../harness/server";
  */
 const NODES = 2;
 const READERS = 3;
-/** Conversations, each with a share of the time that the suite has; fewer are held on a slow machine. */
+/** Conversations at most; fewer where they take longer, but one. */
 const RUNS = 8;
 const CALM_MS_MAX = 15_000;
 const STORY_MS_MAX = 60_000;
@@ -156,10 +156,12 @@ describe("readers on two nodes, cut at random", () => {
   }
 
   it("have every entry once and in order, and words that join to the messages (SSE-4)", async () => {
-    await fc.assert(
-      fc.asyncProperty(story, (told) => play(told, async () => undefined, false)),
-      { numRuns: RUNS, interruptAfterTimeLimit: CALM_MS_MAX, endOnFailure: true },
-    );
+    const begun = performance.now();
+    // Not a property: a story that failed cannot be made smaller, because the machine has its part in it.
+    for (const [index, told] of fc.sample(story, { numRuns: RUNS, seed: seedOf("the stories") }).entries()) {
+      if (index > 0 && performance.now() - begun > CALM_MS_MAX) break;
+      await play(told, async () => undefined, false);
+    }
   }, 120_000);
 
   it(
