@@ -1,3 +1,4 @@
+import type { Context } from "../lib/tracing";
 import { type ChatBody, forget, remember } from "./ask-ahead";
 import { canonical } from "./canonical";
 import { takeGuess } from "./guesses";
@@ -7,7 +8,13 @@ import { UpstreamError } from "./upstream-error";
 import type { UpstreamEvent, Usage } from "./upstream-event";
 
 /** Asks an upstream; see ask-upstream.ts. */
-export type Ask = (request: { orgId: string; body: ChatBody; signal: AbortSignal }) => AsyncIterable<UpstreamEvent>;
+export type Ask = (request: {
+  orgId: string;
+  body: ChatBody;
+  signal: AbortSignal;
+  trace?: Context | undefined;
+  isGuess?: boolean;
+}) => AsyncIterable<UpstreamEvent>;
 
 /** What a turn's steps have been answered, so that a request which Letta repeats is answered again and not asked again. */
 const answered = new WeakMap<OpenTurn, Map<string, Promise<UpstreamEvent[]>>>();
@@ -69,7 +76,7 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
   const { orgId, turnId, agentId, signal } = turn;
   const asked = step > 1 && turn.steer ? await turn.steer(body) : body;
   const guessed = takeGuess(turn, body);
-  const source = guessed ?? ask({ orgId, body: asked, signal });
+  const source = guessed ?? ask({ orgId, body: asked, signal, trace: turn.trace });
   const begun = performance.now();
   let usage: Usage | null = null;
   let upstream: string | null = null;

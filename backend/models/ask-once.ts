@@ -18,6 +18,7 @@ export async function* askOnce(
   body: JsonObject,
   limits: GatewayLimits,
   signal: AbortSignal,
+  traceHeaders: Record<string, string> = {},
 ): AsyncGenerator<UpstreamEvent[], void> {
   const deadlines = startDeadlines(limits, signal);
   const decoder = createChunkDecoder();
@@ -28,7 +29,7 @@ export async function* askOnce(
       method: "POST",
       path: "/chat/completions",
       key,
-      headers: { accept: "text/event-stream" },
+      headers: { accept: "text/event-stream", ...traceHeaders },
       body: requestBody(body, upstream, model),
       signal: deadlines.signal,
     });

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
 import { upstreamFirstToken, upstreamRequests } from "../lib/metrics";
+import { beginPart, type Context, outgoing, type Part, SpanKind } from "../lib/tracing";
 import { askOnce } from "./ask-once";
 import { answering, type Candidate } from "./candidates";
 import { cool, warm } from "./cooldown";
@@ -18,6 +19,10 @@ export interface Ask {
   /** Ends the upstream's request at once; the iteration then throws UpstreamError "cancelled". */
   signal: AbortSignal;
   limits?: Partial<GatewayLimits>;
+  /** What the request is a part of; what is active without it. */
+  trace?: Context | undefined;
+  /** It is asked ahead of Letta. */
+  isGuess?: boolean;
 }
 
 /**
@@ -26,7 +31,8 @@ export interface Ask {
  *
  * End it by `signal`: `return()` on an iteration that waits for a token waits with it.
  */
-export async function* askUpstream({ orgId, body, signal, limits: own }: Ask): AsyncGenerator<UpstreamEvent, void> {
+export async function* askUpstream(asking: Ask): AsyncGenerator<UpstreamEvent, void> {
+  const { orgId, body, signal, limits: own } = asking;
   const limits = { ...readLimits(), ...own };
   const total = startTotal(limits.totalMsMax, signal);
   let said = false;
@@ -40,24 +46,28 @@ export async function* askUpstream({ orgId, body, signal, limits: own }: Ask): A
       tried.add(candidate);
       const { name } = candidate.upstream;
       const asked = performance.now();
+      const part = beginChat(asking, candidate, attempt);
       try {
-        for await (const events of askOnce(candidate, body, limits, total.signal)) {
+        for await (const events of askOnce(candidate, body, limits, total.signal, outgoing(part.context))) {
           for (const event of events) {
             if (!said) {
               upstreamFirstToken.observe({ upstream: name }, (performance.now() - asked) / 1_000);
               yield beginOf(candidate, attempt);
             }
             said = true;
+            describe(part, event);
             yield event;
           }
         }
         warm(candidate.coldKey);
         upstreamRequests.inc({ upstream: name, outcome: "ok" });
+        part.end();
         return;
       } catch (thrown) {
         const error = thrown as UpstreamError; // askOnce throws nothing else
         error.upstream = name;
         upstreamRequests.inc({ upstream: name, outcome: error.reason });
+        part.end(error.reason);
         if (said || !error.elsewhere) throw error;
         if (error.reason !== "model_unknown") cool(candidate.coldKey, error);
         const again = error.retryable && error.reason !== "timeout" && (error.retryAfterMs ?? 0) <= RETRY_AFTER_MS_MAX;
@@ -81,6 +91,31 @@ export async function* askUpstream({ orgId, body, signal, limits: own }: Ask): A
     throw stopped;
   } finally {
     total.stop();
+  }
+}
+
+/** By the GenAI semantic conventions: what was asked of whom, nothing of what was said. */
+function beginChat({ trace, isGuess = false }: Ask, { upstream, model }: Candidate, attempt: number): Part {
+  return beginPart(`chat ${model}`, {
+    kind: SpanKind.CLIENT,
+    parent: trace,
+    attributes: {
+      "gen_ai.operation.name": "chat",
+      "gen_ai.provider.name": upstream.name,
+      "gen_ai.request.model": model,
+      "gen_ai.request.stream": true,
+      "server.address": new URL(upstream.baseUrl).hostname,
+      "graphyn.attempt": attempt,
+      "graphyn.asked_ahead": isGuess,
+    },
+  });
+}
+
+function describe(part: Part, event: UpstreamEvent): void {
+  if (event.type === "finish") part.set({ "gen_ai.response.finish_reasons": [event.reason] });
+  if (event.type === "usage") {
+    const { prompt_tokens, completion_tokens } = event.usage;
+    part.set({ "gen_ai.usage.input_tokens": prompt_tokens, "gen_ai.usage.output_tokens": completion_tokens });
   }
 }
 

@@ -64,7 +64,8 @@ function askGuess(turn: OpenTurn, body: ChatBody, ask: Ask): void {
   guesses.set(turn, made);
   void (async () => {
     try {
-      for await (const event of ask({ orgId: turn.orgId, body, signal: AbortSignal.any([turn.signal, drop.signal]) })) {
+      const signal = AbortSignal.any([turn.signal, drop.signal]);
+      for await (const event of ask({ orgId: turn.orgId, body, signal, trace: turn.trace, isGuess: true })) {
         count(made, event);
         queue.push(event);
       }

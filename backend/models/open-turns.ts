@@ -1,3 +1,4 @@
+import type { Context } from "../lib/tracing";
 import type { ChatBody } from "./ask-ahead";
 import type { AskAhead } from "./guess-pays";
 
@@ -24,6 +25,8 @@ export interface OpenTurn {
   readonly lettaAgentId: string;
   readonly conversationId: string;
   readonly askAhead: AskAhead;
+  /** What requests to the model on its behalf are parts of, once Letta is asked. */
+  trace?: Context | undefined;
   /** Aborted when the turn is stopped: the upstream request ends at once, and Letta is given what was said so far. */
   readonly signal: AbortSignal;
   hear(event: ModelEvent): void;

@@ -1,6 +1,8 @@
+import { currentRequest } from "encore.dev";
 import { api, type Header } from "encore.dev/api";
 import type { Message } from "../lib/events";
 import { marked } from "../lib/idempotency";
+import { incoming, inPart, SpanKind } from "../lib/tracing";
 import { caller } from "../organizations/caller";
 import { sendMessage } from "./send-message";
 import type { ThreadContext } from "./thread-context";
@@ -51,14 +53,23 @@ export const postMessage = api(
     when_busy,
     idempotency_key,
   }: PostMessageRequest): Promise<PostMessageResponse> => {
-    const said = await sendMessage(caller(), {
-      threadId: id,
-      content,
-      mentions,
-      senderId: sender_id,
-      whenBusy: when_busy,
-      idempotencyKey: idempotency_key,
+    const request = currentRequest();
+    const parent = request?.type === "api-call" ? incoming(request.headers) : undefined;
+    const attributes = {
+      "http.request.method": "POST",
+      "http.route": "/threads/:id/messages",
+      "gen_ai.conversation.id": id,
+    };
+    return inPart("POST /threads/:id/messages", { kind: SpanKind.SERVER, attributes, parent }, async () => {
+      const said = await sendMessage(caller(), {
+        threadId: id,
+        content,
+        mentions,
+        senderId: sender_id,
+        whenBusy: when_busy,
+        idempotencyKey: idempotency_key,
+      });
+      return marked(said);
     });
-    return marked(said);
   },
 );

@@ -1,3 +1,4 @@
+import { outgoing } from "../tracing";
 import { onBestServer } from "./choose-server";
 import { LettaError } from "./errors";
 import type { LettaEvent } from "./events";
@@ -93,7 +94,11 @@ export function messageRequest(
 ) {
   return {
     path: `/v1/conversations/${encodeURIComponent(conversationId)}/messages`,
-    headers: { user_id: lettaUserId, ...(apiKey === "" ? {} : { authorization: `Bearer ${apiKey}` }) },
+    headers: {
+      user_id: lettaUserId,
+      ...(apiKey === "" ? {} : { authorization: `Bearer ${apiKey}` }),
+      ...outgoing(),
+    },
     body: { messages: [{ role: "user", content, ...(otid === undefined ? {} : { otid }) }], ...how },
   };
 }

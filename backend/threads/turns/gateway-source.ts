@@ -1,6 +1,7 @@
 import { forOrg } from "../../letta/for-org";
 import { LettaError, type LettaOrg } from "../../lib/letta-client";
 import { createPushQueue, type PushQueue } from "../../lib/push-queue";
+import { inPart, SpanKind } from "../../lib/tracing";
 import { askUpstream } from "../../models/ask-upstream";
 import { dropGuess, guess } from "../../models/guesses";
 import { type ModelEvent, type OpenTurn, openTurn } from "../../models/open-turns";
@@ -46,7 +47,10 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
   };
   const close = openTurn(turn);
   guess(turn, input.content, askUpstream);
-  const asking = askLetta(letta, input, { signal, late }, queue, words).finally(() => {
+  const asking = inPart("POST letta conversation messages", { kind: SpanKind.CLIENT }, async (part) => {
+    turn.trace = part.context;
+    await askLetta(letta, input, { signal, late }, queue, words);
+  }).finally(() => {
     silence.end();
     close();
     dropGuess(turn);

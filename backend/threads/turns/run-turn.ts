@@ -3,6 +3,7 @@ import log from "encore.dev/log";
 import type { LogEntry, Message } from "../../lib/events";
 import { firstToken } from "../../lib/metrics";
 import { stopping } from "../../lib/stopping";
+import { inPart, type Part } from "../../lib/tracing";
 import { publish, speak, startSpeaking, stopSpeaking } from "../live/channels";
 import { addText, beginText, endText, type Running, storeRest } from "../live/running-text";
 import type { AgentSeat } from "../thread-context";
@@ -54,7 +55,9 @@ export function startTurns(turns: TurnToRun[], stored: Promise<boolean> = Promis
   for (const turn of turns) {
     if (running.has(turn.turnId)) continue;
     const controller = new AbortController();
-    const ended = runTurn(turn, turnSource, controller, stored)
+    const ended = inPart("invoke_agent", { attributes: attributesOf(turn) }, (part) =>
+      runTurn(turn, turnSource, controller, stored, part),
+    )
       .catch((error) =>
         log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }),
       )
@@ -86,11 +89,37 @@ export async function stopTurn(turnId: string, reason: StopReason): Promise<bool
   return true;
 }
 
+function attributesOf({ turnId, threadId, seat, attempt }: TurnToRun) {
+  return {
+    "gen_ai.operation.name": "invoke_agent",
+    "gen_ai.agent.id": seat.agent_id,
+    "gen_ai.agent.version": seat.agent_version_id,
+    "gen_ai.conversation.id": threadId,
+    "graphyn.turn.id": turnId,
+    "graphyn.turn.attempt": attempt,
+  };
+}
+
+function attributesOfEnd(outcome: Outcome) {
+  return {
+    "graphyn.turn.outcome": outcome.kind,
+    ...(outcome.kind === "failed" ? { "error.type": outcome.reason } : {}),
+    ...(outcome.firstTokenMs === null ? {} : { "graphyn.first_token_ms": outcome.firstTokenMs }),
+    ...(outcome.usage === null
+      ? {}
+      : {
+          "gen_ai.usage.input_tokens": outcome.usage.prompt_tokens,
+          "gen_ai.usage.output_tokens": outcome.usage.completion_tokens,
+        }),
+  };
+}
+
 async function runTurn(
   turn: TurnToRun,
   source: TurnSource,
   controller: AbortController,
   stored: Promise<boolean>,
+  part: Part,
 ): Promise<void> {
   const deadline = setTimeout(() => controller.abort("deadline" satisfies StopReason), TURN_MS_MAX);
   const text = beginText(turn);
@@ -108,6 +137,7 @@ async function runTurn(
   });
   try {
     const outcome = await listen(turn, source, controller.signal, text, started);
+    part.set(attributesOfEnd(outcome));
     await endText(text);
     const entry = await started;
     if (entry === null) {
