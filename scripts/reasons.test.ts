@@ -10,6 +10,7 @@ describe("reasons in a source file", () => {
       'throw notFound("API key");',
       'throw new SourceError("a_three", "m", true);',
       'return { kind: "failed", reason: "a_four" };',
+      'cancel({ by, reason: "not_an_error" });',
       `throw invalid(\`unknown_\${noun}\`, "m", "h");`,
       "const KINDS = { a_five: { retryable: true } } as const satisfies Record<string, Kind>;",
       "const ANSWERS = { a_six: { code: ErrCode.Aborted, hint } };",

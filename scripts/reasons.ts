@@ -33,6 +33,13 @@ export const STATUS: Readonly<Record<string, number>> = {
 const REASON_TABLES = new Set(["KINDS", "FAREWELLS"]);
 const SKIPPED_FOLDERS = new Set(["node_modules", "encore.gen", "__tests__", ".encore"]);
 
+/** Properties beside a `reason` that is no error: why a turn was cancelled, and why agents stop handing on the word. Events tell them. */
+const NO_ERROR_BESIDE = new Set(["by", "cancelled_by", "seats"]);
+
+function isOfTheThread({ parent }: ts.PropertyAssignment): boolean {
+  return parent.properties.some((property) => NO_ERROR_BESIDE.has(property.name?.getText() ?? ""));
+}
+
 /**
  * The reasons in one source file: `problem(code, reason, …)`, `invalid(reason, …)`, `notFound(noun)`, `new SourceError(reason, …)`,
  * properties `reason: "…"`, the keys of the tables `KINDS` (what can go wrong with Letta ends a turn with its kind as the reason) and
@@ -55,7 +62,8 @@ export function reasonsIn(file: string, source: string): Reason[] {
         found.push({ reason, status: STATUS.NotFound ?? null, file });
       }
     }
-    if (ts.isPropertyAssignment(node) && node.name.getText() === "reason") add(node.initializer, null);
+    if (ts.isPropertyAssignment(node) && node.name.getText() === "reason" && !isOfTheThread(node))
+      add(node.initializer, null);
     if (ts.isVariableDeclaration(node) && REASON_TABLES.has(node.name.getText()) && node.initializer) {
       for (const property of tableOf(node.initializer)) {
         found.push({ reason: property.name?.getText() ?? "", status: null, file });
