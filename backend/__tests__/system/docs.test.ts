@@ -42,6 +42,7 @@ describe("the interface's description", () => {
         "GET /threads/{id}/messages",
         "POST /threads/{id}/messages",
         "GET /threads/{id}/stream",
+        "GET /threads/{id}/collaborate",
         "GET /search",
         "GET /threads/{id}/participants",
         "POST /threads/{id}/participants",
