@@ -1,14 +1,18 @@
 import type { Task } from "graphile-worker";
 import { tenant } from "../db/tenant";
+import { embeddingsConfigured, toVector } from "../lib/embeddings";
+import { embedTexts } from "../models/embed";
 
-/** Messages in one transaction: each is one more for the vectors' index to take in. */
-const BATCH = 200;
+const EMBED_MS_MAX = 30_000;
+/** Messages in one transaction and one request: each is one more for the vectors' index to take in. */
+const BATCH = 50;
 
 /**
- * Gives copied messages the embeddings of the messages they were copied from, so that nothing is embedded twice. What its origin lacks, or
- * whose origin was erased, is embedded by a job of its own. Repeating it changes nothing.
+ * Gives copied messages the embeddings of the messages they were copied from, so that nothing is embedded twice. Those whose origin has
+ * none are embedded here, many in one request: a job for each would keep the queue from everybody else. Repeating it changes nothing.
  */
 export const copyEmbeddings: Task = async (payload) => {
+  if (!embeddingsConfigured()) return; // enqueued when there was an endpoint
   const { org_id, thread_id, after, up_to } = payload as {
     org_id: string;
     thread_id: string;
@@ -17,18 +21,32 @@ export const copyEmbeddings: Task = async (payload) => {
   };
   for (let at = after; at < up_to; at += BATCH) {
     const to = Math.min(at + BATCH, up_to);
-    await tenant(org_id, async (tx) => {
+    const lacking = await tenant(org_id, async (tx) => {
       await tx.exec`
         insert into message_embeddings (org_id, message_id, embedding)
         select m.org_id, m.id, e.embedding
         from messages m join message_embeddings e on e.org_id = m.org_id and e.message_id = m.origin->>'message_id'
         where m.org_id = ${org_id} and m.thread_id = ${thread_id} and m.seq > ${at} and m.seq <= ${to}
         on conflict (org_id, message_id) do nothing`;
-      await tx.exec`
-        select enqueue_job('embed_message', jsonb_build_object('message_id', m.id))
-        from messages m
-        where m.org_id = ${org_id} and m.thread_id = ${thread_id} and m.seq > ${at} and m.seq <= ${to} and m.sender_type <> 'system'
-          and not exists (select from message_embeddings e where e.org_id = m.org_id and e.message_id = m.id)`;
+      return tx.queryAll<{ id: string; content: string }>`
+        select m.id, m.content from messages m
+        where m.org_id = ${org_id} and m.thread_id = ${thread_id} and m.seq > ${at} and m.seq <= ${to}
+          and m.sender_type <> 'system' and m.content <> ''
+          and not exists (select from message_embeddings e where e.org_id = m.org_id and e.message_id = m.id)
+        order by m.seq`;
     });
+    if (lacking.length === 0) continue;
+    const texts = lacking.map(({ content }) => content);
+    const vectors = await embedTexts(org_id, texts, EMBED_MS_MAX);
+    const rows = lacking.map(({ id }, index) => ({ id, embedding: toVector(vectors[index] ?? []) }));
+    await tenant(
+      org_id,
+      (tx) => tx.exec`
+        insert into message_embeddings (org_id, message_id, embedding)
+        select m.org_id, m.id, r.embedding::vector
+        from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r(id text, embedding text)
+          join messages m on m.org_id = ${org_id} and m.id = r.id
+        on conflict (org_id, message_id) do nothing`,
+    );
   }
 };

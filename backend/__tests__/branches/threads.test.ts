@@ -260,7 +260,7 @@ describe("fork, split and merge", () => {
     const id = await newThread(org);
     await on.say(id, "the harbour was covered with snow this morning");
     const { thread } = await on.fork(id);
-    const until = performance.now() + 20_000;
+    const until = performance.now() + 45_000;
     for (;;) {
       const { results } = await ok(
         org.call<{ results: { message: { origin: unknown }; found_by: string[] }[] }>(
