@@ -1,16 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import { currentRequest } from "encore.dev";
 import { type APIError, api, ErrCode } from "encore.dev/api";
-import { tenant } from "../db/tenant";
+import { type Tx, tenant } from "../db/tenant";
 import { notFound, problem } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { connections } from "../lib/metrics";
 import { encodeRetry, SSE_HEADERS } from "../lib/sse";
 import { caller } from "../organizations/caller";
 import { follow } from "./live/follow";
+import { inReplayPlace } from "./live/replay-places";
 import { makeSeats } from "./live/stream-seats";
 import { refuse } from "./stream-refusal";
-import { readThread } from "./thread-context";
 import { requireCursor } from "./thread-cursor";
 
 const RETRY_MS = 500;
@@ -42,9 +42,9 @@ export const streamThread = api.raw(
       if (!leave) throw tooManyStreams();
       connections.inc({ transport: "sse" });
       if (!isId("thread", id)) throw notFound("thread");
-      const state = await tenant(orgID, (tx) => readThread(tx, orgID, id));
-      if (!state) throw notFound("thread");
-      const from = text === null ? null : requireCursor(id, text, state.context.last_seq);
+      const lastSeq = await inReplayPlace(orgID, () => tenant(orgID, (tx) => readLastSeq(tx, orgID, id)));
+      if (lastSeq === null) throw notFound("thread");
+      const from = text === null ? null : requireCursor(id, text, lastSeq);
       resp.writeHead(200, SSE_HEADERS);
       resp.write(encodeRetry(RETRY_MS)); // Encore sends the head with the first bytes, so some must follow at once
       await follow(resp, { orgId: orgID, keyId: keyID, threadId: id, from });
@@ -56,6 +56,13 @@ export const streamThread = api.raw(
     }
   },
 );
+
+/** How far the thread's log goes; null when it is not there. */
+async function readLastSeq(tx: Tx, orgId: string, id: string): Promise<number | null> {
+  const row = await tx.queryRow<{ last_seq: number }>`
+    select last_seq from threads where org_id = ${orgId} and id = ${id}`;
+  return row?.last_seq ?? null;
+}
 
 /** What the client resumes from. A header that came back is newer than what the URL was made with; an empty one is EventSource's "none". */
 function cursorText(req: IncomingMessage): string | null {

@@ -1,9 +1,9 @@
 import type { Letta as OfficialClient } from "@letta-ai/letta-client";
+import { FairQueue, type QueueRefusal } from "../fair-queue";
 import { createAdmin, type LettaAdmin } from "./admin";
 import { onBestServer } from "./choose-server";
 import { DEFAULT_LIMITS, type LettaConfig, type LettaLimits, PAGE_SIZE, PAGES_MAX } from "./config";
 import { LettaError, toLettaError } from "./errors";
-import { FairQueue } from "./fair-queue";
 import type { LettaOrg, LettaTenant } from "./org";
 import { createOrg } from "./org-calls";
 import { list, object } from "./resources";
@@ -73,8 +73,8 @@ export interface Context {
 export function createLetta(config: LettaConfig): Letta {
   const limits = { ...DEFAULT_LIMITS, ...config.limits };
   const servers = config.urls.map((url) => createServer(url, config.apiKey, limits));
-  const streams = new FairQueue(limits.streamsMax * servers.length, limits);
-  const calls = new FairQueue(limits.callsMax * servers.length, limits);
+  const streams = new FairQueue(limits.streamsMax * servers.length, limits, refusal);
+  const calls = new FairQueue(limits.callsMax * servers.length, limits, refusal);
 
   const context: Context = {
     servers,
@@ -154,4 +154,8 @@ export function createLetta(config: LettaConfig): Letta {
 
 function queueFigures({ active, places, waiting }: FairQueue) {
   return { active, places, waiting };
+}
+
+function refusal(why: QueueRefusal): LettaError {
+  return why === "cancelled" ? new LettaError("cancelled") : new LettaError("overloaded", { code: why });
 }

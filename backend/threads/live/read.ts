@@ -3,6 +3,7 @@ import { readLog } from "../log";
 import { channelOf, holdChannel, refresh } from "./channels";
 import { type Page, type Reading, runReader } from "./reader";
 import type { ReaderEnd } from "./reader-state";
+import { inReplayPlace } from "./replay-places";
 import { readSaid } from "./said-so-far";
 import { readShown } from "./shown";
 
@@ -15,8 +16,8 @@ const REPLAY_PAGE = 200;
 export function readFrom(reading: Reading & { orgId: string }): Promise<ReaderEnd> {
   const { orgId, threadId } = reading;
   return runReader(reading, {
-    readPage: (after) => readPage(orgId, threadId, after),
-    readShown: () => tenant(orgId, (tx) => readShown(tx, orgId, threadId)),
+    readPage: (after) => inReplayPlace(orgId, () => readPage(orgId, threadId, after)),
+    readShown: () => inReplayPlace(orgId, () => tenant(orgId, (tx) => readShown(tx, orgId, threadId))),
     hold: (seq) => holdChannel(orgId, threadId, seq),
     refresh: () => refresh(orgId, threadId),
   });

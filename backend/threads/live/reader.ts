@@ -20,6 +20,8 @@ export interface Page {
   words: Words[];
 }
 
+const NOTHING: Page = { entries: [], full: true, words: [] };
+
 /** Where a reader has its thread from: read.ts binds it to the database and to this process's channels. */
 export interface Source {
   readPage(after: number): Promise<Page>;
@@ -55,7 +57,7 @@ export async function runReader(reading: Reading, source: Source): Promise<Reade
   let wake = () => {};
   let leave = () => {};
   let hold: ReturnType<Source["hold"]> | null = null;
-  let page: Page = { entries: [], full: true, words: [] };
+  let page = NOTHING;
   let shown: Shown | null = null; // for a new reader, once it is known
   let after = 0; // entries of the page that were given
   let mustReach = 0; // the channel had this entry before the last look at the log
@@ -106,6 +108,8 @@ export async function runReader(reading: Reading, source: Source): Promise<Reade
             const caughtUp = { type: "caught_up", thread_id: threadId, last_seq: place.seq } as const;
             reading.deliver({ event: caughtUp, cursor: cursorAt(place), seq: null });
             leave = channel.join({ deliver, end: meet }, place);
+            page = NOTHING; // a reader stays for minutes, and needs what it was given no more
+            shown = null;
             meet("joined");
           } else if (place.seq < mustReach) {
             meet("erased"); // what a channel has is committed: a log that ends before it is no more

@@ -1,5 +1,13 @@
-import type { LettaLimits } from "./config";
-import { LettaError } from "./errors";
+export interface QueueLimits {
+  /** Who may wait for a place, of all organizations and of one. */
+  waitingMax: number;
+  waitingOfOneMax: number;
+  /** How long one may wait, ms. */
+  waitMsMax: number;
+}
+
+/** Why nobody waits any more: the signal, no room to wait, or too long a wait. */
+export type QueueRefusal = "cancelled" | "queue_full" | "queue_wait";
 
 /**
  * A bounded number of places for what is done at once, and a bounded queue before them that is fair between organizations: a free place
@@ -14,7 +22,8 @@ export class FairQueue {
 
   constructor(
     readonly places: number,
-    private readonly limits: Pick<LettaLimits, "waitingMax" | "waitingOfOneMax" | "waitMsMax">,
+    private readonly limits: QueueLimits,
+    private readonly refusal: (why: QueueRefusal) => Error,
   ) {}
 
   get active(): number {
@@ -25,25 +34,22 @@ export class FairQueue {
     return this.#waitingCount;
   }
 
-  /** Waits for a place; the function it gives back frees it and may be called more than once. Throws `overloaded` or `cancelled`. */
+  /** Waits for a place; the function it gives back frees it and may be called more than once. Throws the queue's refusals. */
   async enter(orgId: string, signal?: AbortSignal): Promise<() => void> {
-    if (signal?.aborted) throw new LettaError("cancelled");
+    if (signal?.aborted) throw this.refusal("cancelled");
     if (this.#activeCount < this.places && this.#waitingCount === 0) return this.#take(orgId);
     const line = this.#waiting.get(orgId) ?? [];
     if (this.#waitingCount >= this.limits.waitingMax || line.length >= this.limits.waitingOfOneMax) {
-      throw new LettaError("overloaded", { code: "queue_full" });
+      throw this.refusal("queue_full");
     }
     return new Promise((resolve, reject) => {
-      const leave = (error: LettaError) => {
+      const leave = (why: QueueRefusal) => {
         this.#forget(orgId, waiter);
         settle();
-        reject(error);
+        reject(this.refusal(why));
       };
-      const onAbort = () => leave(new LettaError("cancelled"));
-      const timer = setTimeout(
-        () => leave(new LettaError("overloaded", { code: "queue_wait" })),
-        this.limits.waitMsMax,
-      );
+      const onAbort = () => leave("cancelled");
+      const timer = setTimeout(() => leave("queue_wait"), this.limits.waitMsMax);
       const settle = () => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", onAbort);
