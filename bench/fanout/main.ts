@@ -2,19 +2,19 @@
  * `npm run bench:fanout`: one Graphyn process and many readers. 1000 readers on one thread and on 100 threads while agents speak, against a
  * bare node:http server that writes events of the same size to as many sockets, and against @durable-streams/server; memory of idle
  * readers up to 5000; 1000 readers cut off at once that come back. Starts a stack of its own. `--rounds N`, `--seed N`,
- * `--loaded-machine-ok`, `--out FOLDER`.
+ * `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
  */
 import { chooseModels, GATEWAY_PATH } from "../../launcher/stack/models";
 import { readArguments } from "../lib/arguments";
 import { watchOthers } from "../lib/cpu";
 import { createAgent, createOrganization } from "../lib/graphyn";
 import { connect } from "../lib/http";
-import { stamp, writeResult } from "../lib/result";
+import { stamp, updateReadme, writeResult } from "../lib/result";
 import { startGraphyn, startStack, withStops } from "../lib/stack";
 import { seededRandom, shuffled } from "../lib/stats";
 import { SCENARIOS, throughGraphyn, throughRival } from "./deliver";
 import { idleMemory } from "./idle";
-import { type Delivered, type Result, report } from "./report";
+import { type Delivered, forReadme, type Result, report } from "./report";
 import { startBare, startChild, startDurable } from "./servers";
 import { OTHERS_MODEL, reconnectStorm, STORM_MODEL } from "./storm";
 
@@ -36,7 +36,10 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
     beforeLetta: async (base) => {
       const key = base.secrets.modelGatewayKey;
       const { graphynEnv } = chooseModels({}, `${base.modelUrl}/v1`, { base: "http://127.0.0.1", key });
-      graphyn = await startGraphyn(base, `http://127.0.0.1:${base.lettaPort}`, { env: graphynEnv });
+      graphyn = await startGraphyn(base, `http://127.0.0.1:${base.lettaPort}`, {
+        env: { ...graphynEnv, GRAPHYN_ASK_AHEAD: "off" },
+      });
+      // Off, because delays begin where the model sent a token, and a guess is shown only when Letta has asked.
       return { base: graphyn.url + GATEWAY_PATH, key };
     },
   });
@@ -84,5 +87,6 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
   console.log(`\n${text}`);
   writeResult(args.out, "fanout.json", `${JSON.stringify(result)}\n`);
   writeResult(args.out, "fanout.md", text);
+  if (args.readme) updateReadme("bench:fanout", forReadme(result));
   await organization.api.pool.destroy();
 }

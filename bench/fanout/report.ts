@@ -59,8 +59,18 @@ export function perCpuSecond(delivered: readonly Delivered[], arm: Delivered["ar
   return own.reduce((sum, one) => sum + one.deliveries, 0) / own.reduce((sum, one) => sum + one.cpu_seconds, 0);
 }
 
-export function report(result: Result): string {
-  const { machine, delivered, storm, idle } = result;
+/** What the README shows of it. */
+export function forReadme(result: Result): string {
+  const { machine } = result;
+  return [
+    "Many readers of one process, against a bare `node:http` server that writes as much to as many sockets:",
+    bars(result),
+    `Measured ${result.date.slice(0, 10)} on ${machine.cores} cores (${machine.cpu}), readers and all on that machine: \`npm run bench:fanout\` ([all numbers](bench/results/fanout.md)).`,
+  ].join("\n\n");
+}
+
+/** What the issue wants, and what came. */
+function bars({ delivered, storm, idle }: Result): string {
   const scenarios = [...new Set(delivered.map(({ scenario }) => scenario))];
   const worst = (arm: Delivered["arm"], scenario: string) =>
     Math.max(...delivered.filter((one) => one.arm === arm && one.scenario === scenario).map(({ delay }) => delay.p99));
@@ -70,7 +80,7 @@ export function report(result: Result): string {
     measured,
     met ? "met" : "**missed**",
   ];
-  const bars = [
+  const rows = [
     ...scenarios.flatMap((scenario) => {
       const share = perCpuSecond(delivered, "graphyn", scenario) / perCpuSecond(delivered, "bare", scenario);
       const p99 = worst("graphyn", scenario);
@@ -100,6 +110,12 @@ export function report(result: Result): string {
     ),
     bar(`${idle.readers} readers hear what is said`, "all", String(idle.heard), idle.heard === idle.readers),
   ];
+  return markdownTable(["bar", "wanted", "measured", ""], rows);
+}
+
+export function report(result: Result): string {
+  const { machine, delivered } = result;
+  const scenarios = [...new Set(delivered.map(({ scenario }) => scenario))];
   const rows = scenarios.flatMap((scenario) =>
     (Object.keys(ARMS) as Delivered["arm"][]).map((arm) => {
       const own = delivered.filter((one) => one.arm === arm && one.scenario === scenario);
@@ -117,7 +133,7 @@ export function report(result: Result): string {
     `Measured ${result.date.slice(0, 10)} at commit ${result.commit} on ${machine.cores} cores (${machine.cpu}), ${machine.memory_gib} GiB, Node.js ${machine.node}; servers, ` +
       `readers, Letta, PostgreSQL and the model on that machine. Other programs used ${(result.others_cpu_share * 100).toFixed(0)} % of the cores meanwhile` +
       `${result.load_before.override ? "; the machine was busy before the run and this was allowed" : ""}. Seed ${result.seed}, ${result.seconds} s. \`npm run bench:fanout\``,
-    markdownTable(["bar", "wanted", "measured", ""], bars),
+    bars(result),
     markdownTable(
       ["", "deliveries/s", "per CPU second of the server", "delay, ms, p50 / p99", "connections lost"],
       rows,

@@ -3,10 +3,7 @@
  * Graphyn (G), in one run; Letta as started by the launcher against Letta as shipped; and messages accepted a second.
  * Starts a stack of its own. `--rounds N`, `--seed N`, `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
  */
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import pg from "pg";
-import { ROOT } from "../../launcher/paths";
 import { readArguments } from "../lib/arguments";
 import { type Arm, measure, type Visit } from "../lib/arms";
 import { watchOthers } from "../lib/cpu";
@@ -22,7 +19,7 @@ import {
 import { type Api, call, connect } from "../lib/http";
 import { createConversation, forkConversation, sendToConversation } from "../lib/letta";
 import { modelArm } from "../lib/model";
-import { replaceSection, stamp, writeResult } from "../lib/result";
+import { stamp, updateReadme, writeResult } from "../lib/result";
 import { type Stack, startGraphyn, startShippedLetta, startStack, withStops } from "../lib/stack";
 import { type Passage, startTap, type Tap } from "../lib/tap";
 import { measureAccepted } from "./accepted";
@@ -114,11 +111,7 @@ async function run(stops: Stack["stops"]): Promise<void> {
   writeResult(args.out, "first-token.json", JSON.stringify(result));
   writeResult(args.out, "first-token.md", text);
   writeResult(args.out, "first-token.svg", chart("Time to the first text of an answer", rowsForChart(result)));
-  if (args.readme) {
-    const readme = join(ROOT, "README.md");
-    writeFileSync(readme, replaceSection(readFileSync(readme, "utf8"), "bench:first-token", summary(result)));
-    console.log("wrote README.md");
-  }
+  if (args.readme) updateReadme("bench:first-token", summary(result));
   for (const api of [letta, world.model, organization.api]) await api.pool.destroy();
 }
 

@@ -2,7 +2,7 @@
  * `npm run bench:gateway`: the model itself (M), Letta called directly (L), Graphyn relaying Letta (R), Graphyn by its model gateway without
  * asking ahead (W) and with it (A), and Agno AgentOS (AGNO), in one run with the same dev model: time to the first text by the model's own and
  * by how many ask at once, answers a second and Letta's CPU by length, delay added to each token of a paced answer.
- * Starts a stack of its own. `--rounds N` (of the scenario 1 at a time), `--seed N`, `--loaded-machine-ok`, `--out FOLDER`.
+ * Starts a stack of its own. `--rounds N` (of the scenario 1 at a time), `--seed N`, `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
  */
 import pg from "pg";
 import { chooseModels, GATEWAY_PATH } from "../../launcher/stack/models";
@@ -12,10 +12,10 @@ import { measure, type RigOptions, type Visit } from "../lib/arms";
 import { watchOthers } from "../lib/cpu";
 import { createAgent, createOrganization, type Organization } from "../lib/graphyn";
 import { type Api, call, connect } from "../lib/http";
-import { stamp, writeResult } from "../lib/result";
+import { stamp, updateReadme, writeResult } from "../lib/result";
 import { type Base, createDatabase, startGraphyn, startStack, withDatabase, withStops } from "../lib/stack";
 import { measurePaced, PACED_MODEL } from "./paced";
-import { type Result, report } from "./report";
+import { forReadme, type Result, report } from "./report";
 import { agnoTarget, armsFor, graphynTarget, type Line, lettaTarget, modelTarget, type Target } from "./targets";
 
 /** Model, and its own time to the first token, ms. */
@@ -136,6 +136,7 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
   console.log(`\n${text}`);
   writeResult(args.out, "gateway.json", JSON.stringify(result));
   writeResult(args.out, "gateway.md", text);
+  if (args.readme) updateReadme("bench:gateway", forReadme(result));
   const apis: Api[] = [model, letta, agnoApi, ...[...made.values()].map(({ organization }) => organization.api)];
   for (const api of apis) await api.pool.destroy();
 }

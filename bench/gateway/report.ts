@@ -37,6 +37,18 @@ export function report(result: Result): string {
   ].join("\n\n");
 }
 
+/** What the README shows of it. */
+export function forReadme(result: Result): string {
+  const { machine, versions } = result;
+  return [
+    "Through the model gateway, against Letta relaying and Agno AgentOS (A asking ahead, W without, L Letta called directly, M the model itself):",
+    bars(result),
+    firstText(result),
+    `Measured ${result.date.slice(0, 10)} on ${machine.cores} cores (${machine.cpu}) with one process each of Letta ${versions.letta} and Agno ${versions.agno}, everything on that machine: ` +
+      "`npm run bench:gateway` ([all numbers](bench/results/gateway.md)).",
+  ].join("\n\n");
+}
+
 /** What the issue wants, and what came. */
 export function bars(result: Result): string {
   const { seed } = result;

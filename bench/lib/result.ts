@@ -1,6 +1,6 @@
 /** A result's stamp: when, where, what; read from what runs, never from what was meant to run. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describeMachine, type Load, type Machine, observeLoad, tooLoaded } from "./machine";
 
@@ -47,6 +47,13 @@ export function writeResult(folder: string, name: string, text: string): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, name), text);
   console.log(`wrote ${name}`);
+}
+
+/** Puts the short form of a result into the README, between the marks of that name. */
+export function updateReadme(name: string, content: string): void {
+  const readme = new URL("../../README.md", import.meta.url);
+  writeFileSync(readme, replaceSection(readFileSync(readme, "utf8"), name, content));
+  console.log("wrote README.md");
 }
 
 /** Replaces what stands between `<!-- name -->` and `<!-- /name -->` (added when missing) of a Markdown text. Throws when the first mark is not there. */
