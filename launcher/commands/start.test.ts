@@ -7,8 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase } from "../../backend/__tests__/harness/database";
 import { INSTALL_DIR, ROOT } from "../paths";
+import { inDatabase } from "../stack/databases";
 import { readEnv } from "../stack/env-file";
 import { keepOrChoosePort } from "../stack/ports";
+import { adminUrl } from "../stack/postgres";
 import { isRunning, type ProcessIdentity } from "../stack/process-identity";
 import { run } from "../stack/run";
 import { removeScratch, scratchDirForFile } from "../stack/scratch";
@@ -125,21 +127,42 @@ describe("./graphyn start", () => {
     expect(readFileSync(join(home.dir, "logs", "graphyn.log"), "utf8")).toContain('"endpoint":"gatewayChat"');
   });
 
-  it("moves the agents it has to the relay and back, as their owner wants it (RUN-1)", async () => {
+  it("moves the agents it has to the relay and back, then to providers that the user names, whatever they were made on (RUN-1)", async () => {
     expect((await home.graphyn("stop")).code).toBe(0);
     for (const source of ["relay", "gateway"]) {
       home.env.GRAPHYN_TURN_SOURCE = source;
+      if (source === "gateway") {
+        // The same agent, as it would be had it been made on Anthropic: its model is one that the named upstream has.
+        const models = [{ id: "claude-sonnet-4-5", model: "dev" }];
+        const base_url = `${process.env.DEV_MODEL_URL}/v1`;
+        home.env.MODEL_UPSTREAMS = JSON.stringify([{ name: "theirs", base_url, models }]);
+      }
       const { code, output } = await home.graphyn("start", "--detach", "--no-conversation", "--port", String(port));
       expect(code, output).toBe(0);
       const chat = await home.graphyn("chat", `By the ${source}`);
       expect(chat.output).toContain(`You said: “By the ${source}”`);
-      if (source === "relay") expect((await home.graphyn("stop")).code).toBe(0);
+      if (source === "relay") {
+        await makeAgentsAnthropic();
+        expect((await home.graphyn("stop")).code).toBe(0);
+      }
     }
   });
 
+  async function makeAgentsAnthropic(): Promise<void> {
+    const secrets = JSON.parse(readFileSync(join(home.dir, "secrets.json"), "utf8")) as Record<string, string>;
+    const { postgres = 0 } = readState(home.stateFile).ports;
+    const changed = await inDatabase(adminUrl(postgres, secrets.postgresAdmin ?? "", "letta"), (db) =>
+      db.query(
+        `update agents set llm_config = (llm_config::jsonb || '{"model": "claude-sonnet-4-5", "handle": "anthropic/claude-sonnet-4-5",
+          "model_endpoint": "https://api.anthropic.com/v1", "model_endpoint_type": "anthropic", "provider_name": "anthropic"}')::json`,
+      ),
+    );
+    expect(changed.rowCount).toBeGreaterThan(0);
+  }
+
   it("is stopped as a whole (RUN-1)", async () => {
     const servers = runningServers(readState(home.stateFile));
-    expect(servers.map(({ name }) => name)).toEqual(["postgres", "dev-model", "letta", "graphyn"]);
+    expect(servers.map(({ name }) => name)).toEqual(["postgres", "letta", "graphyn"]); // the user's models: no dev model
     expect((await home.graphyn("stop")).code).toBe(0);
     expect(servers.filter(({ process }) => isRunning(process))).toEqual([]);
     expect((await home.graphyn("status")).code).toBe(1);

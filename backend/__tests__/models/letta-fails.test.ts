@@ -18,18 +18,23 @@ beforeAll(async () => {
   behind = await behindGateway();
 }, START_MS_MAX);
 
-/** Makes Letta's database refuse what it wants to store of one agent: Letta fails for real, and for nobody else. */
-async function refuseRows(table: "messages" | "conversation_messages", agentId: string, when = "true") {
-  const name = `refuse_${table}_${agentId.replaceAll("-", "_")}`;
+/** Makes Letta's database refuse every step of one agent after its first: Letta fails for real, when it has the answer, and for nobody else. */
+async function refuseSteps(agentId: string) {
+  const name = `refuse_${agentId.replaceAll("-", "_")}`;
   const { databaseUrl } = behind.stack.letta;
   await adminQuery(
     databaseUrl,
-    `create function ${name}() returns trigger language plpgsql as $$ begin raise exception 'refused by a test'; end $$`,
+    `create function ${name}() returns trigger language plpgsql as $$ begin
+      if exists (select from steps where agent_id = new.agent_id and id <> new.id and status = 'SUCCESS') then
+        raise exception 'refused by a test';
+      end if;
+      return new;
+    end $$`,
   );
   await adminQuery(
     databaseUrl,
-    `create trigger ${name} before insert on ${table} for each row
-      when (new.agent_id = '${agentId}' and (${when})) execute function ${name}()`,
+    `create trigger ${name} before update on steps for each row
+      when (new.agent_id = '${agentId}' and new.status = 'SUCCESS') execute function ${name}()`,
   );
   return async () => {
     await adminQuery(databaseUrl, `drop function ${name}() cascade`);
@@ -52,13 +57,14 @@ async function lacking(threadId: string): Promise<(number | null)[]> {
 }
 
 describe("Letta that fails after the answer was shown", () => {
-  it("keeps nothing of it and does not even say so; the thread keeps the words, and the next turn tells the agent both (LET-7, LET-6)", async () => {
+  it("keeps nothing of it; the thread keeps the words, the turn fails, and the next one tells the agent both (LET-7, LET-6)", async () => {
     const { agent_id, letta_id } = await behind.agent("dev");
     const { threadId, ask } = await behind.threadOf([agent_id]);
     await ask("!say hello");
-    const heal = await refuseRows("messages", letta_id);
+    const heal = await refuseSteps(letta_id);
     const failed = await ask(`lost question ${threadId}\n!say lost answer`);
     await heal();
+    expect(ofType(failed, "agent_error")).toHaveLength(1);
     expect([shown(failed), stored(failed)]).toEqual(["lost answer", "lost answer"]);
     expect(await behind.lastInLetta(threadId, "assistant_message")).toBe("hello");
     expect(await lacking(threadId)).toEqual([0, null]);
@@ -77,13 +83,10 @@ describe("Letta that fails after the answer was shown", () => {
   it("in its second step tells the next turn only what it lacks (LET-7, LET-6)", async () => {
     const { agent_id, letta_id } = await behind.agent("dev", { tools: ["memory_insert"] });
     const { threadId, ask } = await behind.threadOf([agent_id]);
-    const heal = await refuseRows(
-      "messages",
-      letta_id,
-      "new.role = 'assistant' and new.content::text like '%I called%'",
-    );
+    const heal = await refuseSteps(letta_id);
     const failed = await ask(`!tool memory_insert {"label":"human","new_string":"tea ${threadId}"}`);
     await heal();
+    expect(ofType(failed, "agent_error")).toHaveLength(1);
     expect(shown(failed)).toBe(stored(failed));
     expect(stored(failed)).toContain("I called memory_insert");
     const types = (await behind.inLetta(threadId)).map((message) => message.message_type);
@@ -111,7 +114,9 @@ describe("Letta that fails after the answer was shown", () => {
       proxy.dropConnections();
       proxy.fault = { kind: "none" };
       const failed = await there.stream.until(turnsEnded(1), 60_000);
-      expect(ofType(failed, "agent_error")).toMatchObject([{ turn_id: turns[0]?.id, reason: "cut" }]);
+      expect(ofType(failed, "agent_error")).toMatchObject([
+        { turn_id: turns[0]?.id, reason: expect.stringMatching(/^(cut|unavailable)$/) }, // whether its first sign had come
+      ]);
       expect(stored(failed)).toBe("all of it");
       await there.ask(`after that ${threadId}\n!say fine`);
       await there.stream.close();
