@@ -137,8 +137,9 @@ interface Words {
   /** Whether anything was said. */
   spoken(): boolean;
   /**
-   * Whether Letta has told every word back. It tells a step after it has stored it, and its end says nothing: Letta 0.16.8 reports
-   * `end_turn` also when storing has failed (letta_agent_v3.py returns from a `finally`, which drops the error).
+   * Whether Letta has told every word back. Not quite a proof: when the last of its writes fails, that of the messages, Letta 0.16.8 reports
+   * `end_turn` all the same (letta_agent_v3.py returns from a `finally`, which drops the error), and its whole answer has the words. Its
+   * stream would tell a step only after it has stored it, and costs more.
    */
   stored(): boolean;
   failure(): SourceError | null;
