@@ -6,8 +6,12 @@ export interface Caller {
   orgID: string;
   role: "owner" | "admin" | "member" | "guest";
   userName: string;
-  /** The API key used. */
-  keyID: string;
+  /** What it called with: an API key, or the session of a person who signed in. */
+  via: "key" | "session";
+  /** The API key used; null in a session. */
+  keyID: string | null;
+  /** When what it called with ends by itself, in milliseconds since 1970. */
+  expiresAt: number;
 }
 
 /** How long a verified key is trusted without asking the database: a revoked key stops working within this. */
@@ -34,9 +38,15 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
   if ((refused.get(cacheKey) ?? 0) > performance.now()) return null;
 
   const caller = await tenant(parsed.orgId, async (tx) => {
-    const row = await tx.queryRow<{ id: string; user_id: string; role: Caller["role"]; name: string }>`
+    const row = await tx.queryRow<{
+      id: string;
+      user_id: string;
+      role: Caller["role"];
+      name: string;
+      expires_at: Date;
+    }>`
       with key as (
-        select k.id, k.user_id, m.role, u.name, k.last_used_at
+        select k.id, k.user_id, m.role, u.name, k.expires_at, k.last_used_at
         from api_keys k join members m using (org_id, user_id) join users u on (u.org_id, u.id) = (k.org_id, k.user_id)
         where k.org_id = ${parsed.orgId} and k.hash = ${hash} and k.revoked_at is null and k.expires_at > now()
       ), used as (
@@ -44,9 +54,17 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
         where k.org_id = ${parsed.orgId} and k.id = key.id
           and (key.last_used_at is null or key.last_used_at < now() - ${LAST_USED_STEP}::text::interval)
       )
-      select id, user_id, role, name from key`;
+      select id, user_id, role, name, expires_at from key`;
     if (!row) return null;
-    return { userID: row.user_id, orgID: parsed.orgId, role: row.role, userName: row.name, keyID: row.id };
+    return {
+      userID: row.user_id,
+      orgID: parsed.orgId,
+      role: row.role,
+      userName: row.name,
+      via: "key" as const,
+      keyID: row.id,
+      expiresAt: row.expires_at.getTime(),
+    };
   });
   verified.delete(cacheKey);
   refused.delete(cacheKey);

@@ -17,7 +17,9 @@ interface AuthData {
   orgID: string;
   role: "owner" | "admin" | "member" | "guest";
   userName: string;
-  keyID: string;
+  via: "key" | "session";
+  keyID: string | null;
+  expiresAt: number;
 }
 
 /** Answers who is calling, for every endpoint with `auth: true`. */

@@ -56,6 +56,16 @@ const FAREWELLS: Record<ByeReason, Farewell> = {
     hint: "It was revoked, has expired, or its owner is no member any more. Connect with another key.",
     afterMs: null,
   },
+  session_expired: {
+    message: "The session token of this connection has expired.",
+    hint: "Get a fresh token and connect again with the cursor: nothing is lost.",
+    afterMs: 0,
+  },
+  session_invalid: {
+    message: "You are no member of the organization any more.",
+    hint: "Sign in again, or ask an admin of the organization.",
+    afterMs: null,
+  },
   thread_not_found: {
     message: "There is no such thread.",
     hint: "Check the id: it must be one of your organization's.",

@@ -1,4 +1,5 @@
 import type { Message, ThreadEvent } from "../lib/events";
+import type { CredentialEnd } from "../organizations/credential-end";
 import type { ThreadContext } from "../threads/thread-context";
 import type { Disposition, WhenBusy } from "../threads/turns/when-busy";
 import type { NoAnswer } from "../threads/who-answers";
@@ -245,7 +246,7 @@ export type ByeReason =
   | "too_many_connections"
   | "bad_cursor"
   | "bad_tab"
-  | "key_invalid"
+  | CredentialEnd
   | "thread_not_found"
   | "thread_erased"
   | "thread_archived"

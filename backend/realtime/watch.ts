@@ -1,6 +1,7 @@
 import log from "encore.dev/log";
 import { tenant } from "../db/tenant";
 import { stopping } from "../lib/stopping";
+import { readEnds } from "../organizations/credential-end";
 import { KEEP_MS, LOOK_MS } from "./limits";
 import type { Member } from "./member";
 import { keepTabs, lingerTabs } from "./presence";
@@ -8,7 +9,7 @@ import { membersByOrg, readRooms } from "./rooms";
 
 /**
  * The slow look behind all hints: every LOOK_MS, one transaction for each organization with connections here. It keeps their presence alive,
- * ends those whose key or thread is no more, and shows who came and went without a word.
+ * ends those whose key, session or thread is no more, and shows who came and went without a word.
  */
 /** Organizations looked after at the same time: most connections to the database stay for others. */
 const LOOKS_AT_ONCE = 3;
@@ -36,9 +37,8 @@ async function lookOnce(): Promise<void> {
 }
 
 async function lookAt(orgId: string, members: Member[], isKeeping: boolean): Promise<void> {
-  const keyIds = [...new Set(members.map(({ who }) => who.keyID))];
   const threadIds = [...new Set(members.map(({ threadId }) => threadId))];
-  const { keys, threads, show } = await tenant(orgId, async (tx) => {
+  const { endOf, threads, show } = await tenant(orgId, async (tx) => {
     if (isKeeping)
       await keepTabs(
         tx,
@@ -46,20 +46,22 @@ async function lookAt(orgId: string, members: Member[], isKeeping: boolean): Pro
         members.filter(({ connection }) => connection.isOpen).map(({ seat }) => seat),
       );
     return {
-      keys: await tx.queryAll<{ id: string }>`
-        select k.id from api_keys k join members m using (org_id, user_id)
-        where k.org_id = ${orgId} and k.id = any(${keyIds}::text[]) and k.revoked_at is null and k.expires_at > now()`,
+      endOf: await readEnds(
+        tx,
+        orgId,
+        members.map(({ who }) => who),
+      ),
       threads: await tx.queryAll<{ id: string; state: "active" | "archived"; last_seq: number }>`
         select id, state, last_seq from threads where org_id = ${orgId} and id = any(${threadIds}::text[])`,
       show: await readRooms(tx, orgId),
     };
   });
   show();
-  const valid = new Set(keys.map(({ id }) => id));
   const byId = new Map(threads.map((thread) => [thread.id, thread]));
   for (const { who, threadId, seq, connection } of members) {
     const thread = byId.get(threadId);
-    if (!valid.has(who.keyID)) connection.bye("key_invalid");
+    const end = endOf(who);
+    if (end) connection.bye(end);
     else if (!thread) connection.bye("thread_erased");
     // Only once it has been given all there is: it need not come back for the end.
     else if (thread.state === "archived" && seq >= thread.last_seq) connection.bye("thread_archived");

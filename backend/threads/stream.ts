@@ -32,7 +32,8 @@ const seats = makeSeats({ perOrg: STREAMS_PER_ORG_MAX, total: STREAMS_MAX });
 export const streamThread = api.raw(
   { expose: true, auth: true, method: "GET", path: "/threads/:id/stream" },
   async (req, resp) => {
-    const { orgID, keyID } = caller();
+    const who = caller();
+    const { orgID } = who;
     const request = currentRequest();
     const id = request?.type === "api-call" ? String(request.pathParams?.id) : "";
     let leave: (() => void) | null = null;
@@ -47,7 +48,7 @@ export const streamThread = api.raw(
       const from = text === null ? null : requireCursor(id, text, lastSeq);
       resp.writeHead(200, SSE_HEADERS);
       resp.write(encodeRetry(RETRY_MS)); // Encore sends the head with the first bytes, so some must follow at once
-      await follow(resp, { orgId: orgID, keyId: keyID, threadId: id, from });
+      await follow(resp, { who, threadId: id, from });
     } catch (error) {
       await refuse(resp, orgID, id, error);
     } finally {

@@ -3,7 +3,8 @@ import type { Cursor } from "../../lib/cursor";
 import type { LiveEvent } from "../../lib/events";
 import { encodeEvent, encodeRetry, HEARTBEAT } from "../../lib/sse";
 import { stopping } from "../../lib/stopping";
-import { keyIsValid } from "../../organizations/authenticate";
+import type { Caller } from "../../organizations/authenticate";
+import { CREDENTIAL_ENDS, type CredentialEnd, credentialEnd } from "../../organizations/credential-end";
 import { encodeOnce } from "./encode-once";
 import type { Delivery } from "./place";
 import { readFrom } from "./read";
@@ -21,8 +22,7 @@ const COME_BACK_MS_SPREAD = 900;
 const LAST_WORDS_MS_MAX = 10_000;
 
 interface Following {
-  orgId: string;
-  keyId: string;
+  who: Caller;
   threadId: string;
   from: Cursor | null;
 }
@@ -33,11 +33,16 @@ const encode = encodeOnce(({ event, cursor }: Delivery) => encodeEvent({ id: cur
  * Shows a reader a thread as server-sent events, from its cursor on, until it goes, reads too slowly, or its time is over. Rejects when
  * the database cannot be read.
  */
-export async function follow(resp: ServerResponse, { orgId, keyId, threadId, from }: Following): Promise<void> {
+export async function follow(resp: ServerResponse, { who, threadId, from }: Following): Promise<void> {
+  const orgId = who.orgID;
   const gone = new AbortController();
   const leave = () => gone.abort();
   const beat = setInterval(() => void heartbeat(), HEARTBEAT_MS);
   const life = setTimeout(leave, STREAM_LIFETIME_MS * (1 + Math.random() * STREAM_LIFETIME_JITTER));
+  // A session ends at the second: its token lives a minute or so, and a client comes back with a fresh one.
+  const sessionMs = Math.max(0, who.expiresAt - Date.now());
+  const isBrief = who.via === "session" && sessionMs < STREAM_LIFETIME_MS;
+  const session = isBrief ? setTimeout(() => end("session_expired"), sessionMs) : undefined;
   resp.once("close", leave); // on hosts that tell
   stopping.addEventListener("abort", leave, { once: true });
   resp.on("error", leave); // an error that nobody listens for would end the process
@@ -45,9 +50,12 @@ export async function follow(resp: ServerResponse, { orgId, keyId, threadId, fro
   async function heartbeat(): Promise<void> {
     // A reader in the middle of a long history is not ended by a heartbeat: the replay minds how slow it is.
     if (resp.writableLength <= UNREAD_BYTES_MAX && !gone.signal.aborted) resp.write(HEARTBEAT);
-    const valid = await keyIsValid(orgId, keyId).catch(() => true); // the database is away: the next beat asks again
-    if (valid || gone.signal.aborted) return;
-    lastWord("key_invalid", "The API key of this stream is not valid any more.");
+    const why = await credentialEnd(who).catch(() => null); // the database is away: the next beat asks again
+    if (why) end(why);
+  }
+  function end(why: CredentialEnd): void {
+    if (gone.signal.aborted) return;
+    lastWord(why, CREDENTIAL_ENDS[why]);
     leave();
   }
   /** Has no id: a client that comes back goes on where it stood. */
@@ -76,6 +84,7 @@ export async function follow(resp: ServerResponse, { orgId, keyId, threadId, fro
   } finally {
     clearInterval(beat);
     clearTimeout(life);
+    clearTimeout(session);
     stopping.removeEventListener("abort", leave);
   }
 }
