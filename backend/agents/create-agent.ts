@@ -6,7 +6,7 @@ import { invalid, notFound } from "../lib/errors";
 import { marked } from "../lib/idempotency";
 import { isId } from "../lib/ids";
 import { LettaError, type LettaOrg } from "../lib/letta-client";
-import { memberCaller } from "../organizations/caller";
+import { caller } from "../organizations/caller";
 import { type AgentVersion, versionOf } from "./agent";
 import { makeInLetta, removeFromLetta } from "./in-letta";
 import { intendOnce } from "./intend-once";
@@ -46,7 +46,7 @@ startReconciler();
 export const createAgent = api(
   { expose: true, auth: true, method: "POST", path: "/agents" },
   async ({ idempotency_key: key, ...req }: CreateAgentRequest): Promise<CreateAgentResponse> => {
-    const { orgID, userID } = memberCaller("A guest cannot make agents.");
+    const { orgID, userID } = caller();
     if (req.agent_id !== undefined && !isId("agent", req.agent_id)) throw notFound("agent");
     if (req.agent_id === undefined && req.bump !== undefined) {
       throw invalid("bump_without_agent", "A new agent begins at version 0.1.0.", "Leave bump out, or give agent_id.", {

@@ -1,4 +1,5 @@
 import { Service } from "encore.dev/service";
+import { policed } from "../organizations/enforce-policy";
 
 /** Agents and their versions: each version is one agent in Letta, the memory is shared by all versions of an agent. */
-export default new Service("agents");
+export default new Service("agents", { middlewares: [policed] });

@@ -1,7 +1,7 @@
 import { api, type Header } from "encore.dev/api";
 import { type Tx, tenant } from "../db/tenant";
 import { marked, runOnce } from "../lib/idempotency";
-import { memberCaller } from "../organizations/caller";
+import { caller } from "../organizations/caller";
 import type { Agent } from "./agent";
 import { requireAgent } from "./read-agents";
 
@@ -22,7 +22,7 @@ interface UpdateAgentResponse extends Agent {
 export const updateAgent = api(
   { expose: true, auth: true, method: "PATCH", path: "/agents/:id" },
   async ({ id, ask_ahead, idempotency_key: key }: UpdateAgentRequest): Promise<UpdateAgentResponse> => {
-    const { orgID, userID } = memberCaller("A guest cannot change agents.");
+    const { orgID, userID } = caller();
     const once = { orgId: orgID, caller: userID, key, request: ["PATCH /agents/:id", id, ask_ahead ?? null] };
     const update = async (tx: Tx) => {
       await requireAgent(tx, orgID, id);

@@ -1,4 +1,5 @@
 import { Service } from "encore.dev/service";
+import { policed } from "../organizations/enforce-policy";
 
 /** Each organization's place in Letta: made once, found by `forOrg`, and its health. */
-export default new Service("letta");
+export default new Service("letta", { middlewares: [policed] });

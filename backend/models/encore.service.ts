@@ -1,4 +1,5 @@
 import { Service } from "encore.dev/service";
+import { policed } from "../organizations/enforce-policy";
 
 /** The model gateway: OpenAI's API for Letta alone, in front of the providers, whose keys Letta never sees. */
-export default new Service("models");
+export default new Service("models", { middlewares: [policed] });

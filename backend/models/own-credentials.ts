@@ -3,7 +3,7 @@ import type { MaxLen, MinLen } from "encore.dev/validate";
 import { tenant } from "../db/tenant";
 import { invalid, notFound, problem } from "../lib/errors";
 import { marked, runOnce } from "../lib/idempotency";
-import { adminCaller } from "../organizations/caller";
+import { caller } from "../organizations/caller";
 import { upstreams } from "./configured";
 import { type Credential, canSeal, clearKey, keysChanged, readCredential, setKey } from "./credentials";
 
@@ -41,7 +41,7 @@ export const setModelCredential = api(
     api_key,
     idempotency_key: key,
   }: SetModelCredentialRequest): Promise<SetModelCredentialResponse> => {
-    const { orgID, userID } = adminCaller();
+    const { orgID, userID } = caller();
     checkUpstream(upstream);
     if (!/^[\x21-\x7e]+$/.test(api_key)) {
       throw invalid("bad_model_key", "This is no key.", "Send it as the provider shows it, without spaces around it.");
@@ -69,7 +69,7 @@ export const setModelCredential = api(
 export const getModelCredential = api(
   { expose: true, auth: true, method: "GET", path: "/models/credentials/:upstream" },
   async ({ upstream }: { upstream: string }): Promise<ModelCredential> => {
-    const { orgID } = adminCaller();
+    const { orgID } = caller();
     const credential = await readCredential(orgID, upstream);
     if (credential === null) throw notFound("model credential");
     return shown(credential);
@@ -93,7 +93,7 @@ interface DeleteModelCredentialResponse {
 export const deleteModelCredential = api(
   { expose: true, auth: true, method: "DELETE", path: "/models/credentials/:upstream" },
   async ({ upstream, idempotency_key: key }: DeleteModelCredentialRequest): Promise<DeleteModelCredentialResponse> => {
-    const { orgID, userID } = adminCaller();
+    const { orgID, userID } = caller();
     const request = ["DELETE /models/credentials/:upstream", upstream];
     const deleted = await tenant(orgID, (tx) =>
       runOnce(tx, { orgId: orgID, caller: userID, key, request }, async () => {

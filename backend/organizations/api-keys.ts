@@ -1,14 +1,17 @@
-import { api, type Header } from "encore.dev/api";
+import { api, ErrCode, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { type Tx, tenant } from "../db/tenant";
-import { notFound } from "../lib/errors";
+import { invalid, notFound, problem } from "../lib/errors";
 import { marked, runOnce } from "../lib/idempotency";
 import { adminCaller, caller } from "./caller";
+import { requireScope } from "./enforce-policy";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
+import { ACTIONS, beyond, parseScope } from "./scopes";
 
 const apiKeyHashKey = secret("ApiKeyHashKey");
 const KEYS_LISTED_MAX = 500;
+const SCOPES_MAX = 50;
 
 interface ApiKey {
   id: string;
@@ -16,6 +19,8 @@ interface ApiKey {
   user_id: string;
   /** The key's last four characters, to tell keys apart. */
   last_four: string;
+  /** What it may do: `resource:action`, `resource:<id>:action`; `*` is everything. */
+  scopes: string[];
   created_at: string;
   expires_at: string;
   last_used_at: string | null;
@@ -26,6 +31,8 @@ interface CreateApiKeyRequest {
   name: string & MinLen<1> & MaxLen<200>;
   /** Days until it expires; 90 by default. */
   days?: number & (Min<1> & Max<365>);
+  /** What it may do; all that the key used here may, by default. Never more than that. */
+  scopes?: (string & MaxLen<100>)[];
   /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
   idempotency_key?: Header<"Idempotency-Key">;
 }
@@ -34,6 +41,7 @@ interface CreateApiKeyResponse {
   id: string;
   /** Shown once; only its hash is stored. */
   api_key: string;
+  scopes: string[];
   expires_at: string;
   /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
   replayed?: Header<"Idempotent-Replayed">;
@@ -43,13 +51,16 @@ interface CreateApiKeyResponse {
 export const createApiKey = api(
   { expose: true, auth: true, method: "POST", path: "/api-keys" },
   async (req: CreateApiKeyRequest): Promise<CreateApiKeyResponse> => {
-    const { orgID, userID } = adminCaller();
-    const { name, days = KEY_DAYS_DEFAULT, idempotency_key: key } = req;
-    const request = ["POST /api-keys", name, days];
+    const { orgID, userID, scopes: held } = caller();
+    const { name, days = KEY_DAYS_DEFAULT, scopes = held, idempotency_key: key } = req;
+    checkScopes(held, scopes);
+    const request = ["POST /api-keys", name, days, scopes];
     // The answer holds the key itself: kept for a retry, it is sealed.
     const once = { orgId: orgID, caller: userID, key, request, sealWith: apiKeyHashKey() };
     const made = await tenant(orgID, (tx) =>
-      runOnce(tx, once, () => insertKey(tx, { orgId: orgID, userId: userID, name, days, hashSecret: apiKeyHashKey() })),
+      runOnce(tx, once, () =>
+        insertKey(tx, { orgId: orgID, userId: userID, name, days, scopes, hashSecret: apiKeyHashKey() }),
+      ),
     );
     return marked(made);
   },
@@ -63,25 +74,27 @@ interface ListApiKeysResponse {
 export const listApiKeys = api(
   { expose: true, auth: true, method: "GET", path: "/api-keys" },
   async (): Promise<ListApiKeysResponse> => {
-    const { orgID } = adminCaller();
+    const { orgID } = caller();
     const rows = await tenant(
       orgID,
       (tx) => tx.queryAll<
-        Omit<ApiKey, "created_at" | "expires_at" | "last_used_at" | "revoked_at"> & Record<string, Date | null>
+        Omit<ApiKey, "created_at" | "expires_at" | "last_used_at" | "revoked_at"> & {
+          created_at: Date;
+          expires_at: Date;
+          last_used_at: Date | null;
+          revoked_at: Date | null;
+        }
       >`
-        select id, name, user_id, last_four, created_at, expires_at, last_used_at, revoked_at
+        select id, name, user_id, last_four, scopes, created_at, expires_at, last_used_at, revoked_at
         from api_keys where org_id = ${orgID} order by id desc limit ${KEYS_LISTED_MAX}`,
     );
     return {
       api_keys: rows.map((row) => ({
-        id: row.id,
-        name: row.name,
-        user_id: row.user_id,
-        last_four: row.last_four,
-        created_at: (row.created_at as Date).toISOString(),
-        expires_at: (row.expires_at as Date).toISOString(),
-        last_used_at: (row.last_used_at as Date | null)?.toISOString() ?? null,
-        revoked_at: (row.revoked_at as Date | null)?.toISOString() ?? null,
+        ...row,
+        created_at: row.created_at.toISOString(),
+        expires_at: row.expires_at.toISOString(),
+        last_used_at: row.last_used_at?.toISOString() ?? null,
+        revoked_at: row.revoked_at?.toISOString() ?? null,
       })),
     };
   },
@@ -104,8 +117,12 @@ interface RevokeApiKeyResponse {
 export const revokeApiKey = api(
   { expose: true, auth: true, method: "DELETE", path: "/api-keys/:id" },
   async ({ id, idempotency_key: key }: RevokeApiKeyRequest): Promise<RevokeApiKeyResponse> => {
-    const { orgID, userID, keyID } = caller();
-    if (id !== keyID) adminCaller();
+    const who = caller();
+    const { orgID, userID, keyID } = who;
+    if (id !== keyID) {
+      adminCaller();
+      requireScope(who, "keys:manage");
+    }
     const once = { orgId: orgID, caller: userID, key, request: ["DELETE /api-keys/:id", id] };
     const revoke = async (tx: Tx) => {
       const row = await tx.queryRow`
@@ -116,3 +133,26 @@ export const revokeApiKey = api(
     return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => revoke(tx))));
   },
 );
+
+/** Refuses scopes that are none, and those beyond what the key in use may do itself. */
+function checkScopes(held: readonly string[], wanted: readonly string[]): void {
+  const unknown = wanted.filter((scope) => parseScope(scope) === null);
+  if (wanted.length === 0 || wanted.length > SCOPES_MAX || unknown.length > 0) {
+    throw invalid(
+      "bad_scope",
+      unknown.length > 0 ? "scopes: some of these are none." : `scopes: 1 to ${SCOPES_MAX}.`,
+      "Write resource:action, or resource:<id>:action for one thread or agent; * is any, or everything.",
+      { unknown, resources: ACTIONS, context: null },
+    );
+  }
+  const more = beyond(held, wanted);
+  if (more.length > 0) {
+    throw problem(
+      ErrCode.PermissionDenied,
+      "scope_beyond_own",
+      "A key makes no key that may do more than it may itself.",
+      "Leave out what details.beyond names, or use a key that has it.",
+      { beyond: more, scopes: held, context: null },
+    );
+  }
+}

@@ -12,6 +12,8 @@ export interface Caller {
   keyID: string | null;
   /** When what it called with ends by itself, in milliseconds since 1970. */
   expiresAt: number;
+  /** What it may do (scopes.ts): a key what it was made for; in a session everything that its role may. */
+  scopes: string[];
 }
 
 /** How long a verified key is trusted without asking the database: a revoked key stops working within this. */
@@ -44,9 +46,10 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
       role: Caller["role"];
       name: string;
       expires_at: Date;
+      scopes: string[];
     }>`
       with key as (
-        select k.id, k.user_id, m.role, u.name, k.expires_at, k.last_used_at
+        select k.id, k.user_id, m.role, u.name, k.scopes, k.expires_at, k.last_used_at
         from api_keys k join members m using (org_id, user_id) join users u on (u.org_id, u.id) = (k.org_id, k.user_id)
         where k.org_id = ${parsed.orgId} and k.hash = ${hash} and k.revoked_at is null and k.expires_at > now()
       ), used as (
@@ -54,7 +57,7 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
         where k.org_id = ${parsed.orgId} and k.id = key.id
           and (key.last_used_at is null or key.last_used_at < now() - ${LAST_USED_STEP}::text::interval)
       )
-      select id, user_id, role, name, expires_at from key`;
+      select id, user_id, role, name, scopes, expires_at from key`;
     if (!row) return null;
     return {
       userID: row.user_id,
@@ -64,6 +67,7 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
       via: "key" as const,
       keyID: row.id,
       expiresAt: row.expires_at.getTime(),
+      scopes: row.scopes,
     };
   });
   verified.delete(cacheKey);

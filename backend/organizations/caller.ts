@@ -1,36 +1,14 @@
-import { ErrCode } from "encore.dev/api";
-import { getAuthData } from "~encore/auth";
-import { problem } from "../lib/errors";
 import type { Caller } from "./authenticate";
+import { adminRequired, passedCaller } from "./enforce-policy";
 
-/** Who is calling, in an endpoint with `auth: true`. */
+/** Who is calling, in an endpoint with `auth: true`; policy.ts has let them through. */
 export function caller(): Caller {
-  const data = getAuthData();
-  if (!data) throw new Error("an endpoint that asks for its caller needs auth: true");
-  return data;
+  return passedCaller();
 }
 
-/** The caller, refused where it is a guest; `refusal` is the sentence that says so. */
-export function memberCaller(refusal: string): Caller {
-  const who = caller();
-  if (who.role === "guest") {
-    throw problem(ErrCode.PermissionDenied, "member_required", refusal, "Ask a member of the organization.", {
-      context: null,
-    });
-  }
-  return who;
-}
-
-/** The caller, refused unless an owner or admin of the organization. */
+/** The caller, refused unless an owner or admin: for what only some calls of an endpoint do. What all of them do stands in policy.ts. */
 export function adminCaller(): Caller {
   const who = caller();
-  if (who.role !== "owner" && who.role !== "admin") {
-    throw problem(
-      ErrCode.PermissionDenied,
-      "admin_required",
-      "Only an owner or admin of the organization may do this.",
-      "Ask an owner or admin, or use one of their API keys.",
-    );
-  }
+  if (who.role !== "owner" && who.role !== "admin") throw adminRequired();
   return who;
 }

@@ -1,4 +1,5 @@
 import { Service } from "encore.dev/service";
+import { policed } from "./enforce-policy";
 
 /** Who is calling: organizations, their people, and the keys of their programs. */
-export default new Service("organizations");
+export default new Service("organizations", { middlewares: [policed] });

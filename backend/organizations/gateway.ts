@@ -20,6 +20,7 @@ interface AuthData {
   via: "key" | "session";
   keyID: string | null;
   expiresAt: number;
+  scopes: string[];
 }
 
 /** Answers who is calling, for every endpoint with `auth: true`. */

@@ -3,7 +3,7 @@ import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { type Tx, tenant } from "../db/tenant";
 import { marked, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
-import { adminCaller, caller } from "./caller";
+import { caller } from "./caller";
 
 const PAGE_DEFAULT = 50;
 
@@ -29,7 +29,7 @@ interface AddPersonResponse extends Person {
 export const addPerson = api(
   { expose: true, auth: true, method: "POST", path: "/people" },
   async ({ name, idempotency_key: key }: AddPersonRequest): Promise<AddPersonResponse> => {
-    const { orgID, userID } = adminCaller();
+    const { orgID, userID } = caller();
     const id = newId("user");
     const once = { orgId: orgID, caller: userID, key, request: ["POST /people", name] };
     const add = async (tx: Tx): Promise<Person> => {

@@ -1,6 +1,7 @@
 import { tenant } from "../db/tenant";
 import type { LogEntry } from "../lib/events";
 import { runOnce } from "../lib/idempotency";
+import { requireMessagePolicy } from "../organizations/enforce-policy";
 import { cancelTurns } from "../threads/cancel-turns";
 import { inThread, requireThread } from "../threads/in-thread";
 import { publish } from "../threads/live/channels";
@@ -18,6 +19,7 @@ export type Doing = Exclude<ClientMessage, { type: "ping" | "pong" | "leave" }>;
 
 /** Does what a message asks, and resolves with its answer; null where none was asked for. Rejects with the refusal. */
 export async function act(member: Member, message: Doing): Promise<AckMessage | null> {
+  requireMessagePolicy(member.who, member.threadId, message.type);
   switch (message.type) {
     case "send":
       return send(member, message);

@@ -66,6 +66,11 @@ const FAREWELLS: Record<ByeReason, Farewell> = {
     hint: "Sign in again, or ask an admin of the organization.",
     afterMs: null,
   },
+  not_allowed: {
+    message: "This API key may not read this thread.",
+    hint: "It lacks the scope threads:read, of all threads or of this one. Connect with another key.",
+    afterMs: null,
+  },
   thread_not_found: {
     message: "There is no such thread.",
     hint: "Check the id: it must be one of your organization's.",

@@ -1,4 +1,5 @@
 import { Service } from "encore.dev/service";
+import { policed } from "../organizations/enforce-policy";
 
 /** People and agents in a thread at the same time: WebSocket, presence, typing, read positions, reactions. */
-export default new Service("realtime");
+export default new Service("realtime", { middlewares: [policed] });

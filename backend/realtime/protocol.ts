@@ -247,6 +247,7 @@ export type ByeReason =
   | "bad_cursor"
   | "bad_tab"
   | CredentialEnd
+  | "not_allowed"
   | "thread_not_found"
   | "thread_erased"
   | "thread_archived"

@@ -5,12 +5,13 @@ import type { LogEntry } from "../lib/events";
 import { marked, runOnce } from "../lib/idempotency";
 import type { Caller } from "../organizations/authenticate";
 import { caller } from "../organizations/caller";
+import { THREAD_ROLES } from "../organizations/policy";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { hostIsAPerson, roleChanged } from "./join-thread";
 import { publish } from "./live/channels";
 import { appendLog } from "./log";
 import type { ParticipantsResponse } from "./participants";
-import { hostsOf, type ParticipantRole, ROLES, requireMay } from "./roles";
+import { hostsOf, type ParticipantRole, requireMay } from "./roles";
 import type { ParticipantView, ThreadState } from "./thread-context";
 import { requestCancel } from "./turns/cancel";
 
@@ -106,7 +107,7 @@ async function setRole(
     update participants set role = ${role}
     where org_id = ${orgId} and thread_id = ${threadId} and id = ${participant.id} and left_at is null`;
   const entries = await appendLog(tx, orgId, threadId, roleChanged({ ...participant, role }));
-  if (participant.agent_id === null || ROLES[role].answer) return entries;
+  if (participant.agent_id === null || THREAD_ROLES[role].answer) return entries;
   const waiting = state.context.running_turns.filter(
     (turn) => turn.agent_id === participant.agent_id && turn.state === "queued",
   );

@@ -1,100 +1,10 @@
 import { ErrCode } from "encore.dev/api";
 import { problem } from "../lib/errors";
 import type { Caller } from "../organizations/authenticate";
+import { type ParticipantRole, type Standing, THREAD_ROLES, type ThreadAction } from "../organizations/policy";
 import type { ThreadState } from "./thread-context";
 
-/** What a participant is in a thread. Who begins it is its host; who is added is a speaker unless it is said. A host is a person. */
-export type ParticipantRole = "host" | "speaker" | "listener";
-
-/** As somebody of the organization stands to a thread; `outsider` takes no part in it. */
-export type Standing = ParticipantRole | "outsider";
-
-export type ThreadAction =
-  /** Saying something. */
-  | "speak"
-  /** Being asked to answer, for an agent. */
-  | "answer"
-  | "react"
-  /** Stopping an agent's turn. */
-  | "cancel"
-  /** Making another way to go on: edit, regenerate, fork, and what else begins from this thread's messages. */
-  | "branch"
-  /** Adding people and agents as speakers or listeners. */
-  | "invite"
-  /** Adding oneself, as a listener. */
-  | "join"
-  /** Removing oneself. */
-  | "leave"
-  /** Removing others. */
-  | "remove"
-  | "change_roles"
-  /** Title, turn policy, coordinator, limits. */
-  | "change_settings"
-  /** Archiving and bringing back. */
-  | "archive";
-
-/**
- * Who may do what in a thread. Owners and admins of the organization may do everything, whatever their role in the thread; reading is
- * the organization's. This is the only place that says so.
- */
-export const ROLES = {
-  host: {
-    speak: true,
-    answer: true,
-    react: true,
-    cancel: true,
-    branch: true,
-    invite: true,
-    join: false,
-    leave: true,
-    remove: true,
-    change_roles: true,
-    change_settings: true,
-    archive: true,
-  },
-  speaker: {
-    speak: true,
-    answer: true,
-    react: true,
-    cancel: true,
-    branch: true,
-    invite: true,
-    join: false,
-    leave: true,
-    remove: false,
-    change_roles: false,
-    change_settings: false,
-    archive: false,
-  },
-  listener: {
-    speak: false,
-    answer: false,
-    react: true,
-    cancel: false,
-    branch: false,
-    invite: false,
-    join: false,
-    leave: true,
-    remove: false,
-    change_roles: false,
-    change_settings: false,
-    archive: false,
-  },
-  outsider: {
-    speak: false,
-    answer: false,
-    react: false,
-    cancel: false,
-    branch: false,
-    invite: false,
-    join: true,
-    leave: false,
-    remove: false,
-    change_roles: false,
-    change_settings: false,
-    archive: false,
-  },
-} as const satisfies Record<Standing, Record<ThreadAction, boolean>>;
+export type { ParticipantRole, Standing, ThreadAction };
 
 /** How a person stands to a thread. */
 export function standingOf(state: ThreadState, userId: string): Standing {
@@ -109,8 +19,8 @@ export function requireMay(state: ThreadState, who: Pick<Caller, "userID" | "rol
 
 /** Refuses a standing that does not allow the action. */
 export function requireStanding(state: ThreadState, standing: Standing, action: ThreadAction): void {
-  if (ROLES[standing][action]) return;
-  const allowed = (Object.keys(ROLES) as Standing[]).filter((role) => ROLES[role][action]);
+  if (THREAD_ROLES[standing][action]) return;
+  const allowed = (Object.keys(THREAD_ROLES) as Standing[]).filter((role) => THREAD_ROLES[role][action]);
   throw problem(
     ErrCode.PermissionDenied,
     "role_not_allowed",

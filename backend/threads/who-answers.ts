@@ -1,7 +1,7 @@
 import type { Tx } from "../db/tenant";
 import { invalid } from "../lib/errors";
+import { THREAD_ROLES } from "../organizations/policy";
 import { addressed } from "./mentions";
-import { ROLES } from "./roles";
 import type { AgentSeat, ThreadState } from "./thread-context";
 import { chooseAgents, type NoAnswerReason, type Room } from "./turn-policy";
 
@@ -92,7 +92,7 @@ export async function keepRotation(
 /** The agents whose role lets them answer, in the order of their coming. */
 export function speaking(state: ThreadState): Room["speaking"] {
   return state.context.participants.flatMap((p) =>
-    p.agent_id !== null && ROLES[p.role].answer && state.agents.some((agent) => agent.agent_id === p.agent_id)
+    p.agent_id !== null && THREAD_ROLES[p.role].answer && state.agents.some((agent) => agent.agent_id === p.agent_id)
       ? [{ participantId: p.id, agentId: p.agent_id }]
       : [],
   );
