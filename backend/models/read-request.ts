@@ -28,10 +28,22 @@ export async function readRequest(req: IncomingMessage): Promise<JsonObject> {
   return body;
 }
 
-/** The same, of a chat completions request: it has a model and messages. */
+/** The same, of a chat completions request: it has a model and messages, and its tools are in one order. */
 export async function readChatRequest(req: IncomingMessage): Promise<JsonObject> {
   const body = await readRequest(req);
   if (typeof body.model !== "string") throw new BadRequest(400, "model must be a string.");
   if (!Array.isArray(body.messages)) throw new BadRequest(400, "messages must be a list.");
-  return body;
+  return Array.isArray(body.tools) ? { ...body, tools: inOrder(body.tools) } : body;
+}
+
+/**
+ * Tools by their names. Letta 0.16.8 lists an agent's tools as its database happens to give them, in another order when PostgreSQL changes
+ * its plan: a guess would miss, and a provider that keeps what it has read of a prompt would read it anew.
+ */
+function inOrder(tools: unknown[]): unknown[] {
+  return tools.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0));
+}
+
+function nameOf(tool: unknown): string {
+  return isObject(tool) && isObject(tool.function) ? String(tool.function.name) : "";
 }

@@ -92,6 +92,14 @@ describe("Letta's request", () => {
     expect(streamed).toContain('"finish_reason":"tool_calls"');
   });
 
+  it("has its tools in one order, whatever order Letta's database gave them: so a guess of it is equal, and a provider's cache holds (SSE-2)", async () => {
+    const tools = ["b", "c", "a"].map((name) => ({ type: "function", function: { name, parameters: {} } }));
+    for (const some of [tools, tools.toReversed()]) await whole(await gateway.ask({ model: "plain", tools: some }));
+    const bodies = (await first.requests("dev-n20")).slice(-2).map(({ body }) => JSON.stringify(body));
+    expect(bodies[0]).toBe(bodies[1]);
+    expect(bodies[0]).toMatch(/"name":"a".*"name":"b".*"name":"c"/);
+  });
+
   it.each([
     ["empty", "", "stop"],
     ["filter", expect.any(String), "content_filter"],
