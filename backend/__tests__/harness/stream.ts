@@ -17,6 +17,10 @@ export interface StreamReader {
 
 const WAIT_MS = 30_000;
 
+/**
+ * Opens a stream and waits until it has caught up: a new reader is shown messages of the past, not the turns, and what is said while it
+ * still reads the past is past.
+ */
 export async function openStream(
   org: TestOrganization,
   threadId: string,
@@ -55,7 +59,7 @@ export async function openStream(
     wake();
   });
 
-  return {
+  const reader: StreamReader = {
     received,
     async until(done, ms = WAIT_MS) {
       const deadline = Date.now() + ms;
@@ -78,6 +82,8 @@ export async function openStream(
       await reading;
     },
   };
+  await reader.until(() => received.some(({ event }) => event.type === "caught_up"));
+  return reader;
 }
 
 /** The events of one type. */
