@@ -1,5 +1,5 @@
 import type { Context } from "../lib/tracing";
-import { type ChatBody, forget, remember } from "./ask-ahead";
+import { type ChatBody, forget, lacksLastAnswer, remember } from "./ask-ahead";
 import { canonical } from "./canonical";
 import { takeGuess } from "./guesses";
 import type { OpenTurn } from "./open-turns";
@@ -39,6 +39,7 @@ const answered = new WeakMap<OpenTurn, Map<string, Promise<UpstreamEvent[]>>>();
  * | refused as too long, then compacted       | the answer   | the error, then the answer     | goes on          |
  * | Letta's own request for a summary         | nothing      | the summary                    | is not touched   |
  * | Letta fails when it has the answer        | the answer   | the answer, and keeps nothing  | completes or fails; the agent is told with its next turn |
+ * | Letta lacks the conversation's last answer | nothing yet | an error, and keeps nothing    | begins anew, and tells what Letta lacks |
  *
  * Each row has its test: __tests__/models/every-case.test.ts, compaction.test.ts, letta-fails.test.ts.
  */
@@ -76,6 +77,10 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
   const { orgId, turnId, agentId, signal } = turn;
   const asked = step > 1 && turn.steer ? await turn.steer(body) : body;
   const guessed = takeGuess(turn, body);
+  if (step === 1 && guessed === null && lacksLastAnswer(turn, body) && (await turn.doubt?.())) {
+    forget(turn);
+    throw new UpstreamError("cancelled", { code: "begins_anew" });
+  }
   const source = guessed ?? ask({ orgId, body: asked, signal, trace: turn.trace });
   const begun = performance.now();
   let usage: Usage | null = null;

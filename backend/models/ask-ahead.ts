@@ -55,6 +55,19 @@ export function forget({ conversationId }: Conversation): { recall(): void } {
   };
 }
 
+/**
+ * Whether Letta's request has the last answer of its conversation less often than it was given, as far as that is known here: then Letta
+ * has compacted the conversation, or has not stored that answer. Look before `forget`.
+ */
+export function lacksLastAnswer({ conversationId }: Conversation, { messages }: ChatBody): boolean {
+  const past = pasts.get(conversationId)?.past;
+  const last = past?.at(-1);
+  if (past === undefined || last?.role !== "assistant") return false;
+  const times = (all: ChatMessage[]) =>
+    all.filter(({ role, content }) => role === "assistant" && content === last.content).length;
+  return times(messages) < times(past);
+}
+
 /** Whether a conversation of this agent that begins could be guessed, were its system message known. */
 export function knowsAgent(lettaAgentId: string): boolean {
   return templates.get(lettaAgentId) !== undefined;

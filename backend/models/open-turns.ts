@@ -30,6 +30,11 @@ export interface OpenTurn {
   /** Aborted when the turn is stopped: the upstream request ends at once, and Letta is given what was said so far. */
   readonly signal: AbortSignal;
   hear(event: ModelEvent): void;
+  /**
+   * Asked when Letta's first request lacks the last answer of its conversation: true when Letta has indeed lost it. Then it is given no
+   * answer, and the turn begins anew.
+   */
+  doubt?(): Promise<boolean>;
   /** What a further step asks of the model: what Letta asks, with what was said to the turn meanwhile. */
   steer?(body: ChatBody): Promise<ChatBody>;
 }

@@ -41,6 +41,24 @@ async function refuseSteps(agentId: string) {
   };
 }
 
+/** Makes Letta's database refuse an agent's words: the last of Letta's writes of an answer, after which it reports its end all the same. */
+async function refuseWords(agentId: string) {
+  const name = `refuse_words_${agentId.replaceAll("-", "_")}`;
+  const { databaseUrl } = behind.stack.letta;
+  await adminQuery(
+    databaseUrl,
+    `create function ${name}() returns trigger language plpgsql as $$ begin raise exception 'refused by a test'; end $$`,
+  );
+  await adminQuery(
+    databaseUrl,
+    `create trigger ${name} before insert on messages for each row
+      when (new.agent_id = '${agentId}' and new.role = 'assistant') execute function ${name}()`,
+  );
+  return async () => {
+    await adminQuery(databaseUrl, `drop function ${name}() cascade`);
+  };
+}
+
 /** The last thing that the model was told by a person, of the request that holds the word. */
 async function toldWith(word: string): Promise<string> {
   const messages = (await behind.asked(word)).at(-1)?.body.messages as { role: string; content: string }[];
@@ -79,6 +97,34 @@ describe("Letta that fails after the answer was shown", () => {
     await ask(`third ${threadId}\n!say third`); // and only once
     expect(await toldWith(`third ${threadId}`)).toBe(`third ${threadId}\n!say third`);
   });
+
+  it.each([["off"], ["on"]])(
+    "and reports its end all the same: the next turn finds out and tells the agent both, asking ahead %s (LET-7, LET-6)",
+    async (ask_ahead) => {
+      const { agent_id, letta_id } = await behind.agent("dev", { ask_ahead });
+      const { threadId, ask } = await behind.threadOf([agent_id]);
+      await ask("!say hello");
+      const heal = await refuseWords(letta_id);
+      const received = await ask(`lost question ${threadId}\n!say lost answer`);
+      await heal();
+      expect(ofType(received, "turn_completed")).toHaveLength(2);
+      expect([shown(received), stored(received)]).toEqual(["lost answer", "lost answer"]);
+      expect(await behind.lastInLetta(threadId, "assistant_message")).toBe("hello");
+      expect(await lacking(threadId)).toEqual([0, 0]); // as Letta says
+
+      await ask(`next question ${threadId}\n!say next answer`);
+      expect([shown(received), stored(received)]).toEqual(["next answer", "next answer"]);
+      const told = await toldWith(`next question ${threadId}`);
+      expect(told).toMatch(/^<message from="Owner" role="person">lost question .*\n!say lost answer<\/message>\n/);
+      expect(told).toContain('<message from="Ada" role="you">lost answer</message>\n<message from="Owner"');
+      expect(told.split("lost question")).toHaveLength(2);
+      expect(await behind.lastInLetta(threadId, "assistant_message")).toBe("next answer");
+      expect(await lacking(threadId)).toEqual([0, "lost answer".length, 0]);
+
+      await ask(`third ${threadId}\n!say third`); // and only once
+      expect(await toldWith(`third ${threadId}`)).toBe(`third ${threadId}\n!say third`);
+    },
+  );
 
   it("in its second step tells the next turn only what it lacks (LET-7, LET-6)", async () => {
     const { agent_id, letta_id } = await behind.agent("dev", { tools: ["memory_insert"] });

@@ -2,9 +2,11 @@ import { forOrg } from "../../letta/for-org";
 import { LettaError, type LettaOrg } from "../../lib/letta-client";
 import { createPushQueue, type PushQueue } from "../../lib/push-queue";
 import { inPart, SpanKind } from "../../lib/tracing";
+import { forget } from "../../models/ask-ahead";
 import { askUpstream } from "../../models/ask-upstream";
 import { dropGuess, guess } from "../../models/guesses";
 import { type ModelEvent, type OpenTurn, openTurn } from "../../models/open-turns";
+import { type Forgotten, findForgotten } from "./forgotten";
 import { otidOf } from "./otid";
 import { createSteer } from "./steer";
 import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
@@ -28,6 +30,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
   // What an earlier, stopped turn of this conversation may still ask must not be taken for this one's.
   await letta.settled(input.conversationId);
   if (signal.aborted) return;
+  let forgotten: Forgotten | null = null;
   const late = new AbortController();
   const silence = watchSilence(() => late.abort(new LettaError("timeout", { code: "silent" })));
   const turn: OpenTurn = {
@@ -43,13 +46,17 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
       silence.hear(event);
       words.hear(event);
     },
+    doubt: async () => {
+      forgotten = await findForgotten(input);
+      return forgotten !== null;
+    },
     steer: createSteer(input),
   };
   const close = openTurn(turn);
   guess(turn, input.content, askUpstream);
   const asking = inPart("POST letta conversation messages", { kind: SpanKind.CLIENT }, async (part) => {
     turn.trace = part.context;
-    await askLetta(letta, input, { signal, late }, queue, words);
+    await askLetta(letta, input, { signal, late }, queue, words, () => forgotten);
   }).finally(() => {
     silence.end();
     close();
@@ -64,11 +71,12 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
 
 async function askLetta(
   letta: LettaOrg,
-  { conversationId, content, turnId, attempt }: TurnInput,
+  { conversationId, lettaAgentId, content, turnId, attempt }: TurnInput,
   // Not the turn's own signal ends the waiting for Letta, which is to store what was said; `late` does when it does not in time.
   { signal, late }: { signal: AbortSignal; late: AbortController },
   queue: PushQueue<TurnEvent>,
   words: Words,
+  forgotten: () => Forgotten | null,
 ): Promise<void> {
   const onStop = () => setTimeout(() => late.abort(signal.reason), words.spoken() ? STORE_MS_MAX : 0).unref();
   signal.addEventListener("abort", onStop, { once: true });
@@ -107,8 +115,9 @@ async function askLetta(
     // Letta has stored an answer that it calls too long (letta_agent_v3.py: after its messages), such as one that broke off.
     if (error instanceof LettaError && error.code === "max_tokens_exceeded")
       queue.push({ type: "end", stop_reason: "max_tokens_exceeded", stored: words.stored() });
+    if (words.failure() === null) forget({ conversationId, lettaAgentId }); // Letta itself failed, and has not kept what it was answered
     // The model's own reason says more than what Letta makes of it.
-    const known = words.failure() ?? error;
+    const known = forgotten() ?? words.failure() ?? error;
     queue.fail(
       known instanceof LettaError
         ? new SourceError(known.kind, known.message, known.retryable, { cause: known })
@@ -137,9 +146,8 @@ interface Words {
   /** Whether anything was said. */
   spoken(): boolean;
   /**
-   * Whether Letta has told every word back. Not quite a proof: when the last of its writes fails, that of the messages, Letta 0.16.8 reports
-   * `end_turn` all the same (letta_agent_v3.py returns from a `finally`, which drops the error), and its whole answer has the words. Its
-   * stream would tell a step only after it has stored it, and costs more.
+   * Whether Letta has told every word back. Not quite a proof: when the last of its writes fails, its whole answer has the words all the
+   * same. The conversation's next request shows it (forgotten.ts). Its stream would tell a step only after it has stored it, and costs more.
    */
   stored(): boolean;
   failure(): SourceError | null;

@@ -10,6 +10,7 @@ import type { AgentSeat } from "../thread-context";
 import { ASKS_AHEAD, turnSource } from "./choose-source";
 import { ensureConversation } from "./conversation";
 import { endTurn, handOver, type Outcome } from "./end-turn";
+import { Forgotten } from "./forgotten";
 import { letGo, letQueuedGo } from "./let-go";
 import { markStarted } from "./mark-started";
 import { makeSayable } from "./sayable";
@@ -190,13 +191,14 @@ async function listen(
     usage: null,
     inLetta: false,
   };
+  let seat = turn.seat;
   let content: string | null = null;
   for (let attempt = turn.attempt; ; attempt++) {
     try {
       const conversationId = await ensureConversation(turn.orgId, turn.threadId, turn.seat);
       if (signal.aborted) return stopped(outcome, signal);
-      content ??= await settleAndTell(turn, conversationId);
-      const { orgId, threadId, turnId, seat } = turn;
+      content ??= await settleAndTell({ ...turn, seat }, conversationId);
+      const { orgId, threadId, turnId } = turn;
       for await (const event of source(
         {
           orgId,
@@ -268,6 +270,10 @@ async function listen(
       });
       if (!known.retryable || known.tried || text.text !== "" || attempt >= ATTEMPTS_MAX) {
         return { ...outcome, kind: "failed", reason: known.reason, message: known.message, retryable: known.retryable };
+      }
+      if (known instanceof Forgotten) {
+        seat = { ...seat, letta_conversation_id: known.conversationId, heard_seq: known.heardSeq, unheard: true };
+        content = null; // it is told more
       }
       const delay = RETRY_DELAY_MS * 2 ** attempt * (0.5 + Math.random());
       await sleep(delay, undefined, { signal }).catch(() => undefined); // stopped: seen before Letta is asked again

@@ -62,11 +62,20 @@ export async function settleAndTell(turn: TurnToRun, conversationId: string): Pr
   });
 }
 
-/** The conversation as Letta has it, oldest first, as far as these turns may be in it. */
+/** The conversation as Letta has it, once nothing of it runs: a run that is still under way would store more. */
 async function messagesOf(orgId: string, conversationId: string, turns: string[]): Promise<LettaMessage[]> {
   try {
+    await (await forOrg(orgId)).cancel(conversationId);
+  } catch (error) {
+    throw asSourceError(error);
+  }
+  return readMessages(orgId, conversationId, turns);
+}
+
+/** The conversation as Letta has it now, oldest first, as far as these turns may be in it. Throws SourceError when Letta cannot be asked. */
+export async function readMessages(orgId: string, conversationId: string, turns: string[]): Promise<LettaMessage[]> {
+  try {
     const letta = await forOrg(orgId);
-    await letta.cancel(conversationId); // a run that is still under way would store more
     const messages: LettaMessage[] = [];
     for (let page = 0; page < PAGES_MAX; page++) {
       const after = messages.at(-1)?.id;
@@ -80,9 +89,13 @@ async function messagesOf(orgId: string, conversationId: string, turns: string[]
     }
     return messages.reverse(); // Letta tells times in seconds only: within one, its order counts
   } catch (error) {
-    if (!(error instanceof LettaError)) throw error;
-    throw new SourceError(error.kind, error.message, error.retryable, { cause: error });
+    throw asSourceError(error);
   }
+}
+
+function asSourceError(error: unknown): unknown {
+  if (!(error instanceof LettaError)) return error;
+  return new SourceError(error.kind, error.message, error.retryable, { cause: error });
 }
 
 function unsettled(tx: Tx, { orgId, threadId, seat }: TurnToRun): Promise<Unsettled[]> {
