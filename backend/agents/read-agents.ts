@@ -3,6 +3,7 @@ import type { Max, MaxLen, Min } from "encore.dev/validate";
 import { type Tx, tenant } from "../db/tenant";
 import { invalid, notFound } from "../lib/errors";
 import { isId } from "../lib/ids";
+import { whole } from "../lib/whole";
 import { type GuessFigures, guessFigures } from "../models/guess-figures";
 import { caller } from "../organizations/caller";
 import { type Agent, type AgentRow, type AgentVersion, agentOf, type VersionRow, versionOf } from "./agent";
@@ -26,6 +27,7 @@ export const listAgents = api(
   { expose: true, auth: true, method: "GET", path: "/agents" },
   async ({ limit = PAGE_DEFAULT, cursor }: ListAgentsRequest): Promise<ListAgentsResponse> => {
     const { orgID } = caller();
+    whole("limit", limit);
     const before = cursorId("agent", cursor);
     const rows = await tenant(
       orgID,
@@ -88,6 +90,7 @@ export const listAgentVersions = api(
   async ({ id, limit = PAGE_DEFAULT, cursor }: ListVersionsRequest): Promise<ListVersionsResponse> => {
     const { orgID } = caller();
     if (!isId("agent", id)) throw notFound("agent");
+    whole("limit", limit);
     const before = cursorId("agver", cursor);
     const rows = await tenant(orgID, async (tx) => {
       const agent =

@@ -4,6 +4,7 @@ import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { type Tx, tenant } from "../db/tenant";
 import { invalid, notFound, problem } from "../lib/errors";
 import { marked, runOnce } from "../lib/idempotency";
+import { whole } from "../lib/whole";
 import { adminCaller, caller } from "./caller";
 import { requireScope } from "./enforce-policy";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
@@ -53,6 +54,7 @@ export const createApiKey = api(
   async (req: CreateApiKeyRequest): Promise<CreateApiKeyResponse> => {
     const { orgID, userID, scopes: held } = caller();
     const { name, days = KEY_DAYS_DEFAULT, scopes = held, idempotency_key: key } = req;
+    whole("days", days);
     checkScopes(held, scopes);
     const request = ["POST /api-keys", name, days, scopes];
     // The answer holds the key itself: kept for a retry, it is sealed.

@@ -3,6 +3,7 @@ import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { type Tx, tenant } from "../db/tenant";
 import { marked, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
+import { whole } from "../lib/whole";
 import { caller } from "./caller";
 
 const PAGE_DEFAULT = 50;
@@ -59,6 +60,7 @@ export const listPeople = api(
   { expose: true, auth: true, method: "GET", path: "/people" },
   async ({ limit = PAGE_DEFAULT, cursor = "" }: ListPeopleRequest): Promise<ListPeopleResponse> => {
     const { orgID } = caller();
+    whole("limit", limit);
     const rows = await tenant(
       orgID,
       (tx) => tx.queryAll<{ id: string; name: string; role: Person["role"]; created_at: Date }>`

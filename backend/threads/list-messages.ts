@@ -2,6 +2,7 @@ import { api } from "encore.dev/api";
 import type { Max, MaxLen, Min } from "encore.dev/validate";
 import { entryCursor } from "../lib/cursor";
 import type { Message } from "../lib/events";
+import { whole } from "../lib/whole";
 import { caller } from "../organizations/caller";
 import { requireBranch } from "./branches/require-branch";
 import { inThread, requireThread } from "./in-thread";
@@ -45,6 +46,7 @@ export const listMessages = api(
   }: ListMessagesRequest): Promise<ListMessagesResponse> => {
     const { orgID } = caller();
     return inThread(orgID, id, async (tx) => {
+      whole("limit", limit);
       const { context } = await requireThread(tx, orgID, id);
       const at = cursor === undefined ? null : requireCursor(id, cursor, context.last_seq);
       if (branch !== undefined) await requireBranch(tx, orgID, id, branch);

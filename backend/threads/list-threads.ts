@@ -3,6 +3,7 @@ import type { Max, MaxLen, Min } from "encore.dev/validate";
 import { tenant } from "../db/tenant";
 import { invalid } from "../lib/errors";
 import { isId } from "../lib/ids";
+import { whole } from "../lib/whole";
 import { caller } from "../organizations/caller";
 import { type Thread, threadViews } from "./thread-view";
 
@@ -26,6 +27,7 @@ export const listThreads = api(
   { expose: true, auth: true, method: "GET", path: "/threads" },
   async ({ limit = PAGE_DEFAULT, cursor, state }: ListThreadsRequest): Promise<ListThreadsResponse> => {
     const { orgID } = caller();
+    whole("limit", limit);
     if (cursor !== undefined && !isId("thread", cursor)) {
       throw invalid(
         "bad_cursor",

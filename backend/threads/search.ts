@@ -5,6 +5,7 @@ import { tenant } from "../db/tenant";
 import { embeddingsConfigured, toVector } from "../lib/embeddings";
 import { invalid } from "../lib/errors";
 import type { Message } from "../lib/events";
+import { whole } from "../lib/whole";
 import { embedTexts } from "../models/embed";
 import { caller } from "../organizations/caller";
 
@@ -55,6 +56,7 @@ export const search = api(
   { expose: true, auth: true, method: "GET", path: "/search" },
   async ({ q, limit = RESULTS_DEFAULT, thread_id }: SearchRequest): Promise<SearchResponse> => {
     const { orgID } = caller();
+    whole("limit", limit);
     const vector = await vectorOf(orgID, q);
     const rows = await tenant(orgID, async (tx) => {
       // HNSW knows no organizations: it is read on until enough rows of this one are found (pgvector 0.8, iterative scan).

@@ -3,6 +3,7 @@ import { Fault } from "../fault";
 import { type Place, place } from "../paths";
 import { chromium } from "../stack/install-chromium";
 import { redisServer } from "../stack/install-redis";
+import { schemathesis } from "../stack/install-schemathesis";
 import { tryLock } from "../stack/lock";
 import { loadSecrets } from "../stack/secrets";
 import { type Servers, startServers } from "../stack/servers";
@@ -72,6 +73,7 @@ function testsOn(here: Place, servers: Servers, args: readonly string[]): Promis
     DEV_MODEL_URL: servers.devModelUrl,
     REDIS_SERVER: redisServer(),
     CHROMIUM: chromium(),
+    SCHEMATHESIS: schemathesis(),
   };
   console.log();
   return runVitest(args, env, join(here.dir, "vitest.json"), VITEST_TIMEOUT_MS);

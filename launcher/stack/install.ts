@@ -6,11 +6,12 @@ import { CHROMIUM_DIR, installChromium } from "./install-chromium";
 import { installLetta, LETTA_DIR } from "./install-letta";
 import { installPostgres, wheelDir } from "./install-postgres";
 import { installRedis, REDIS_DIR } from "./install-redis";
+import { installSchemathesis, SCHEMATHESIS_DIR } from "./install-schemathesis";
 import { installUv, type Uv } from "./install-uv";
 import { isInstalled } from "./installed";
 import { waitForLock } from "./lock";
 import { findPython } from "./python";
-import { CHROMIUM_PACKAGE, LETTA_VERSION, POSTGRES_VERSION, REDIS_VERSION } from "./versions";
+import { CHROMIUM_PACKAGE, LETTA_VERSION, POSTGRES_VERSION, REDIS_VERSION, SCHEMATHESIS_VERSION } from "./versions";
 
 /** `start` and `test` share what is installed, so one waits while the other installs. */
 const WAIT_FOR_OTHER_MS = 15 * 60_000;
@@ -22,6 +23,8 @@ export interface Needs {
   readonly redis: boolean;
   /** For tests, unless CHROMIUM names one. */
   readonly chromium: boolean;
+  /** For tests, unless SCHEMATHESIS names one. */
+  readonly schemathesis: boolean;
 }
 
 /** Installs what is needed and missing, a line for each part; silent and at once when everything is there. */
@@ -31,6 +34,7 @@ export async function installMissing(needs: Needs): Promise<void> {
     letta: needs.letta && !isInstalled(LETTA_DIR),
     redis: needs.redis && !isInstalled(REDIS_DIR),
     chromium: needs.chromium && !isInstalled(CHROMIUM_DIR),
+    schemathesis: needs.schemathesis && !isInstalled(SCHEMATHESIS_DIR),
   });
   const missing = isMissing();
   if (!Object.values(missing).includes(true)) return checkDisk(GRAPHYN_DIR, START_BYTES_MIN);
@@ -42,11 +46,13 @@ export async function installMissing(needs: Needs): Promise<void> {
     const still = isMissing();
     if (still.chromium)
       await installing("Chromium", `${CHROMIUM_PACKAGE.version}, for the tests`, () => installChromium());
-    if (!still.postgres && !still.letta && !still.redis) return;
+    if (!still.postgres && !still.letta && !still.redis && !still.schemathesis) return;
     const uv = await installTools();
     if (still.postgres) await installing("PostgreSQL", `${POSTGRES_VERSION} with pgvector`, () => installPostgres(uv));
     if (still.letta) await installing("Letta", LETTA_VERSION, (say) => installLetta(uv, say));
     if (still.redis) await installing("Redis", `${REDIS_VERSION}, for the tests`, () => installRedis(uv));
+    if (still.schemathesis)
+      await installing("Schemathesis", `${SCHEMATHESIS_VERSION}, for the tests`, () => installSchemathesis(uv));
   } finally {
     release();
   }

