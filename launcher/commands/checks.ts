@@ -17,7 +17,7 @@ interface Check {
   readonly commands: readonly (readonly [string, ...string[]])[];
 }
 
-/** Runs types, lint and the requirements gate. Returns which of them passed. */
+/** Runs types, lint, the check of packages and the requirements gate. Returns which of them passed. */
 export async function staticChecks(): Promise<{ name: string; passed: boolean }[]> {
   const tsc = (project: string): [string, ...string[]] => [
     NODE,
@@ -38,6 +38,7 @@ export async function staticChecks(): Promise<{ name: string; passed: boolean }[
       ],
     },
     { name: "Lint", commands: [[NODE, npmProgram("@biomejs", "biome", "bin", "biome"), "check", "."]] },
+    { name: "Packages", commands: [["npm", "run", "--silent", "packages"]] },
     { name: "Requirements", commands: [["npm", "run", "--silent", "requirements"]] },
   ];
   const results = [];

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { inject, it } from "vitest";
+import { expect, inject, it } from "vitest";
 import { newAgent, newOrganization, newPerson, newThread, ok, type TestOrganization } from "../harness/organization";
 
 /** One run of schemathesis over the document, ms. It takes some 20 s where nothing else runs. */
@@ -112,3 +112,11 @@ it("does so for what is there, too (SEC-2, DEP-2)", async () => {
     leftOut: `${LEFT_OUT}|^/(organizations|search|models|health|docs|.*json)`,
   });
 }, 300_000);
+
+it.each(["/threads?limit=1.5", "/agents?limit=1.5", "/people?limit=1.5", "/search?q=x&limit=1.5"])(
+  "refuses a fraction where a whole number is wanted: %s (SEC-2)",
+  async (path) => {
+    const { status, body } = await (await newOrganization(ORGANIZATION)).call("GET", path);
+    expect([status, body]).toMatchObject([400, { details: { reason: "not_a_whole_number" } }]);
+  },
+);
