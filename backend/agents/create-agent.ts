@@ -1,5 +1,6 @@
 import { api, type Header } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
+import { type AuditActor, actorOf } from "../audit/append-audit";
 import { forOrg } from "../letta/for-org";
 import { lettaProblem } from "../letta/problem";
 import { invalid, notFound } from "../lib/errors";
@@ -46,7 +47,8 @@ startReconciler();
 export const createAgent = api(
   { expose: true, auth: true, method: "POST", path: "/agents" },
   async ({ idempotency_key: key, ...req }: CreateAgentRequest): Promise<CreateAgentResponse> => {
-    const { orgID, userID } = caller();
+    const who = caller();
+    const { orgID, userID } = who;
     if (req.agent_id !== undefined && !isId("agent", req.agent_id)) throw notFound("agent");
     if (req.agent_id === undefined && req.bump !== undefined) {
       throw invalid("bump_without_agent", "A new agent begins at version 0.1.0.", "Leave bump out, or give agent_id.", {
@@ -87,7 +89,7 @@ export const createAgent = api(
         createdBy: userID,
       });
       if ("made" in begun) return marked({ answer: versionOf(begun.made), replayed: true });
-      return await carryOut(org, begun.intent, {
+      return await carryOut(org, actorOf(who), begun.intent, {
         name: req.name,
         systemPrompt: req.system_prompt,
         tools,
@@ -102,11 +104,12 @@ export const createAgent = api(
 
 async function carryOut(
   org: LettaOrg,
+  actor: AuditActor,
   intent: Intent,
   wanted: Parameters<typeof makeInLetta>[2],
 ): Promise<AgentVersion> {
   try {
-    const row = await markReady(intent, await makeInLetta(org, intent, wanted));
+    const row = await markReady(intent, await makeInLetta(org, intent, wanted), actor);
     if (row === null) throw new LettaError("timeout", { code: "intent_given_up" });
     return versionOf(row);
   } catch (error) {

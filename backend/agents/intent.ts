@@ -1,3 +1,4 @@
+import { type AuditActor, appendAudit } from "../audit/append-audit";
 import { type Tx, tenant } from "../db/tenant";
 import { notFound } from "../lib/errors";
 import { newId } from "../lib/ids";
@@ -94,6 +95,7 @@ export async function settleArchive({ orgId, agentId }: Intent, archiveId: strin
 export async function markReady(
   intent: Intent,
   made: { lettaId: string; blockIds: string[] },
+  actor: AuditActor,
 ): Promise<VersionRow | null> {
   const { orgId, versionId, agentId } = intent;
   return tenant(orgId, async (tx) => {
@@ -116,6 +118,13 @@ export async function markReady(
         current_version_id = case when ${newest}::boolean then ${versionId} else current_version_id end,
         name = case when ${newest}::boolean then ${row.name} else name end
       where org_id = ${orgId} and id = ${agentId}`;
+    await appendAudit(tx, {
+      orgId,
+      actor,
+      target: { type: "agent", id: agentId },
+      action: intent.first ? "agent.created" : "agent.version_created",
+      change: { version: row.version, version_id: versionId },
+    });
     return row;
   });
 }

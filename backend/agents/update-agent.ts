@@ -1,4 +1,5 @@
 import { api, type Header } from "encore.dev/api";
+import { actorOf, appendAudit } from "../audit/append-audit";
 import { type Tx, tenant } from "../db/tenant";
 import { marked, runOnce } from "../lib/idempotency";
 import { caller } from "../organizations/caller";
@@ -22,12 +23,21 @@ interface UpdateAgentResponse extends Agent {
 export const updateAgent = api(
   { expose: true, auth: true, method: "PATCH", path: "/agents/:id" },
   async ({ id, ask_ahead, idempotency_key: key }: UpdateAgentRequest): Promise<UpdateAgentResponse> => {
-    const { orgID, userID } = caller();
+    const who = caller();
+    const { orgID, userID } = who;
     const once = { orgId: orgID, caller: userID, key, request: ["PATCH /agents/:id", id, ask_ahead ?? null] };
     const update = async (tx: Tx) => {
       await requireAgent(tx, orgID, id);
       await tx.exec`
         update agents set ask_ahead = coalesce(${ask_ahead ?? null}::text, ask_ahead) where org_id = ${orgID} and id = ${id}`;
+      const target = { type: "agent", id };
+      await appendAudit(tx, {
+        orgId: orgID,
+        actor: actorOf(who),
+        action: "agent.changed",
+        target,
+        change: { ask_ahead },
+      });
       return requireAgent(tx, orgID, id);
     };
     return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => update(tx))));

@@ -1,5 +1,6 @@
 import { api, ErrCode, type Header } from "encore.dev/api";
 import type { MaxLen, MinLen } from "encore.dev/validate";
+import { actorOf, appendAudit } from "../audit/append-audit";
 import { tenant } from "../db/tenant";
 import { invalid, notFound, problem } from "../lib/errors";
 import { marked, runOnce } from "../lib/idempotency";
@@ -41,7 +42,8 @@ export const setModelCredential = api(
     api_key,
     idempotency_key: key,
   }: SetModelCredentialRequest): Promise<SetModelCredentialResponse> => {
-    const { orgID, userID } = caller();
+    const who = caller();
+    const { orgID, userID } = who;
     checkUpstream(upstream);
     if (!/^[\x21-\x7e]+$/.test(api_key)) {
       throw invalid("bad_model_key", "This is no key.", "Send it as the provider shows it, without spaces around it.");
@@ -56,9 +58,12 @@ export const setModelCredential = api(
     }
     const request = ["PUT /models/credentials/:upstream", upstream, api_key];
     const set = await tenant(orgID, (tx) =>
-      runOnce(tx, { orgId: orgID, caller: userID, key, request }, async () =>
-        shown(await setKey(tx, orgID, { upstream, apiKey: api_key, userId: userID })),
-      ),
+      runOnce(tx, { orgId: orgID, caller: userID, key, request }, async () => {
+        const credential = await setKey(tx, orgID, { upstream, apiKey: api_key, userId: userID });
+        const target = { type: "credential", id: upstream };
+        await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "credential.set", target });
+        return shown(credential);
+      }),
     );
     keysChanged(orgID);
     return marked(set);
@@ -93,11 +98,14 @@ interface DeleteModelCredentialResponse {
 export const deleteModelCredential = api(
   { expose: true, auth: true, method: "DELETE", path: "/models/credentials/:upstream" },
   async ({ upstream, idempotency_key: key }: DeleteModelCredentialRequest): Promise<DeleteModelCredentialResponse> => {
-    const { orgID, userID } = caller();
+    const who = caller();
+    const { orgID, userID } = who;
     const request = ["DELETE /models/credentials/:upstream", upstream];
     const deleted = await tenant(orgID, (tx) =>
       runOnce(tx, { orgId: orgID, caller: userID, key, request }, async () => {
         if (!(await clearKey(tx, orgID, upstream))) throw notFound("model credential");
+        const target = { type: "credential", id: upstream };
+        await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "credential.deleted", target });
         return { upstream, deleted: true };
       }),
     );

@@ -1,6 +1,7 @@
 import { api, ErrCode, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
+import { actorOf, appendAudit } from "../audit/append-audit";
 import { type Tx, tenant } from "../db/tenant";
 import { invalid, notFound, problem } from "../lib/errors";
 import { marked, runOnce } from "../lib/idempotency";
@@ -52,18 +53,29 @@ interface CreateApiKeyResponse {
 export const createApiKey = api(
   { expose: true, auth: true, method: "POST", path: "/api-keys" },
   async (req: CreateApiKeyRequest): Promise<CreateApiKeyResponse> => {
-    const { orgID, userID, scopes: held } = caller();
+    const who = caller();
+    const { orgID, userID, scopes: held } = who;
     const { name, days = KEY_DAYS_DEFAULT, scopes = held, idempotency_key: key } = req;
     whole("days", days);
     checkScopes(held, scopes);
     const request = ["POST /api-keys", name, days, scopes];
     // The answer holds the key itself: kept for a retry, it is sealed.
     const once = { orgId: orgID, caller: userID, key, request, sealWith: apiKeyHashKey() };
-    const made = await tenant(orgID, (tx) =>
-      runOnce(tx, once, () =>
-        insertKey(tx, { orgId: orgID, userId: userID, name, days, scopes, hashSecret: apiKeyHashKey() }),
-      ),
-    );
+    const make = async (tx: Tx) => {
+      const made = await insertKey(tx, {
+        orgId: orgID,
+        userId: userID,
+        name,
+        days,
+        scopes,
+        hashSecret: apiKeyHashKey(),
+      });
+      const target = { type: "key", id: made.id };
+      const change = { user: userID, expires_at: made.expires_at, scopes };
+      await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "key.created", target, change });
+      return made;
+    };
+    const made = await tenant(orgID, (tx) => runOnce(tx, once, () => make(tx)));
     return marked(made);
   },
 );
@@ -127,9 +139,13 @@ export const revokeApiKey = api(
     }
     const once = { orgId: orgID, caller: userID, key, request: ["DELETE /api-keys/:id", id] };
     const revoke = async (tx: Tx) => {
-      const row = await tx.queryRow`
-        update api_keys set revoked_at = coalesce(revoked_at, now()) where org_id = ${orgID} and id = ${id} returning id`;
+      const row = await tx.queryRow<{ already: boolean }>`
+        with key as (select revoked_at from api_keys where org_id = ${orgID} and id = ${id} for update)
+        update api_keys k set revoked_at = coalesce(k.revoked_at, now()) from key
+        where k.org_id = ${orgID} and k.id = ${id} returning key.revoked_at is not null as already`;
       if (!row) throw notFound("API key");
+      const target = { type: "key", id };
+      if (!row.already) await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "key.revoked", target });
       return { id, revoked: true };
     };
     return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => revoke(tx))));

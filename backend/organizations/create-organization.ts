@@ -1,6 +1,7 @@
 import { api, ErrCode, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import type { MaxLen, MinLen } from "encore.dev/validate";
+import { appendAudit, OPERATOR } from "../audit/append-audit";
 import { tenant } from "../db/tenant";
 import { problem } from "../lib/errors";
 import { keyReused, marked, runOnce } from "../lib/idempotency";
@@ -56,6 +57,14 @@ export const createOrganization = api(
         await tx.exec`insert into users (org_id, id, name) values (${orgId}, ${userId}, ${owner_name})`;
         await tx.exec`insert into members (org_id, user_id, role) values (${orgId}, ${userId}, 'owner')`;
         const first = await insertKey(tx, { orgId, userId, name: "first key", hashSecret: apiKeyHashKey() });
+        const target = { type: "organization", id: orgId };
+        await appendAudit(tx, {
+          orgId,
+          actor: OPERATOR,
+          action: "organization.created",
+          target,
+          change: { owner: userId, key: first.id },
+        });
         return { organization_id: orgId, user_id: userId, api_key: first.api_key };
       });
     });

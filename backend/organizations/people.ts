@@ -1,5 +1,6 @@
 import { api, type Header } from "encore.dev/api";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
+import { actorOf, appendAudit } from "../audit/append-audit";
 import { type Tx, tenant } from "../db/tenant";
 import { marked, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
@@ -30,13 +31,22 @@ interface AddPersonResponse extends Person {
 export const addPerson = api(
   { expose: true, auth: true, method: "POST", path: "/people" },
   async ({ name, idempotency_key: key }: AddPersonRequest): Promise<AddPersonResponse> => {
-    const { orgID, userID } = caller();
+    const who = caller();
+    const { orgID, userID } = who;
     const id = newId("user");
     const once = { orgId: orgID, caller: userID, key, request: ["POST /people", name] };
     const add = async (tx: Tx): Promise<Person> => {
       await tx.exec`insert into users (org_id, id, name) values (${orgID}, ${id}, ${name})`;
       const row = await tx.queryRow<{ created_at: Date }>`
         insert into members (org_id, user_id, role) values (${orgID}, ${id}, 'member') returning created_at`;
+      const target = { type: "person", id };
+      await appendAudit(tx, {
+        orgId: orgID,
+        actor: actorOf(who),
+        action: "member.added",
+        target,
+        change: { role: "member" },
+      });
       return { id, name, role: "member", created_at: row?.created_at.toISOString() ?? "" };
     };
     return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => add(tx))));

@@ -140,6 +140,8 @@ export const POLICY = {
   listApiKeys: { at: "GET /api-keys", roles: ADMINS, scope: "keys:manage" },
   /** Every key can end itself; others' are for owners and admins: api-keys.ts asks. */
   revokeApiKey: { at: "DELETE /api-keys/{id}", roles: EVERYBODY, scope: null },
+  listAudit: { at: "GET /audit", roles: ADMINS, scope: "audit:read" },
+  verifyAudit: { at: "GET /audit/verify", roles: ADMINS, scope: "audit:read" },
   lettaHealth: { at: "GET /letta/health", roles: MEMBERS, scope: "organization:read" },
 } as const satisfies Record<string, Policy>;
 

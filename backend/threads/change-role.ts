@@ -6,6 +6,7 @@ import { marked, runOnce } from "../lib/idempotency";
 import type { Caller } from "../organizations/authenticate";
 import { caller } from "../organizations/caller";
 import { THREAD_ROLES } from "../organizations/policy";
+import { auditThread, changedSeats } from "./audit-thread";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { hostIsAPerson, roleChanged } from "./join-thread";
 import { publish } from "./live/channels";
@@ -46,6 +47,8 @@ export const changeRole = api(
       const changed = target.role === role ? [] : await setRole(tx, where, target, role);
       entries = [...promoted, ...changed];
       const { context } = await requireThread(tx, orgID, id);
+      const participants = changedSeats(state.context.participants, context.participants);
+      if (participants.length > 0) await auditThread(tx, who, id, "thread.participant_role_changed", { participants });
       return { participants: context.participants, context };
     };
     const request = ["PATCH /threads/:id/participants/:participantId", id, participantId, role, new_host ?? null];

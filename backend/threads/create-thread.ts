@@ -4,6 +4,7 @@ import { type Tx, tenant } from "../db/tenant";
 import { marked, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
 import { caller } from "../organizations/caller";
+import { auditThread, changedSeats } from "./audit-thread";
 import { requireLockedThread } from "./in-thread";
 import { joinThread } from "./join-thread";
 import { type AgentSeat, readThread, type ThreadContext } from "./thread-context";
@@ -53,7 +54,8 @@ interface CreateThreadResponse {
 export const createThread = api(
   { expose: true, auth: true, method: "POST", path: "/threads" },
   async ({ idempotency_key: key, ...req }: CreateThreadRequest): Promise<CreateThreadResponse> => {
-    const { orgID, userID } = caller();
+    const who = caller();
+    const { orgID, userID } = who;
     const { title, type = "conversation", agents = [], people = [], when_busy = "enqueue", ...settings } = req;
     const id = newId("thread");
     let seats: AgentSeat[] = [];
@@ -67,6 +69,7 @@ export const createThread = api(
       const [thread, state] = [await threadView(tx, orgID, id), await readThread(tx, orgID, id)];
       if (!thread || !state) throw new Error("the thread is not there after it was made");
       seats = state.agents;
+      await auditThread(tx, who, id, "thread.created", { participants: changedSeats([], state.context.participants) });
       return { thread, context: state.context };
     };
     const once = { orgId: orgID, caller: userID, key, request: ["POST /threads", req], threadId: id };

@@ -5,6 +5,7 @@ import { invalid } from "../lib/errors";
 import type { LogEntry } from "../lib/events";
 import { marked, runOnce } from "../lib/idempotency";
 import { caller } from "../organizations/caller";
+import { auditThread, changedSeats } from "./audit-thread";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { joinThread } from "./join-thread";
 import { publish } from "./live/channels";
@@ -52,6 +53,8 @@ export const addParticipants = api(
       entries = await joinThread(tx, orgID, id, { people, agents, role: roleOf(role, joins, who.role) });
       const { context, agents: here } = await requireThread(tx, orgID, id);
       seats = here;
+      const participants = changedSeats(before.context.participants, context.participants);
+      if (participants.length > 0) await auditThread(tx, who, id, "thread.participants_added", { participants });
       return { participants: context.participants, context };
     };
     const request = ["POST /threads/:id/participants", id, req];

@@ -4,6 +4,7 @@ import { notFound } from "../lib/errors";
 import type { LogEntry } from "../lib/events";
 import { marked, runOnce } from "../lib/idempotency";
 import { caller } from "../organizations/caller";
+import { auditThread, changedSeats, seatOf } from "./audit-thread";
 import { replaceHost } from "./change-role";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { left } from "./join-thread";
@@ -41,6 +42,10 @@ export const removeParticipant = api(
       const said = await appendLog(tx, orgID, id, left(target));
       entries = [...promoted, ...said];
       const { context } = await requireThread(tx, orgID, id);
+      await auditThread(tx, who, id, "thread.participant_removed", {
+        removed: seatOf(target),
+        participants: changedSeats(state.context.participants, context.participants),
+      });
       return { participants: context.participants, context };
     };
     const request = ["DELETE /threads/:id/participants/:participantId", id, participantId, new_host ?? null];

@@ -5,6 +5,7 @@ import { notFound } from "../lib/errors";
 import { eraseAnswers, finishOnce, marked, type Once, runOnce } from "../lib/idempotency";
 import type { Caller } from "../organizations/authenticate";
 import { adminCaller, caller } from "../organizations/caller";
+import { auditThread } from "./audit-thread";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { closeErased } from "./live/channels";
 import { requireMay } from "./roles";
@@ -114,6 +115,7 @@ async function changeThread<T extends object>(
         const live = await liveTurns(tx, orgId, threadId);
         cancelling = await requestCancel(tx, orgId, threadId, live, { by: userID, reason: "archived" });
       }
+      await auditChanges(tx, who, locked.context.thread, { title, state, when_busy, ...settings });
       return {};
     }),
   );
@@ -121,6 +123,25 @@ async function changeThread<T extends object>(
   await finishCancelling(orgId, threadId, cancelling);
   const given = await inThread(orgId, threadId, (tx) => finishOnce(tx, once, () => after(tx)));
   return { answer: given, replayed };
+}
+
+async function auditChanges(
+  tx: Tx,
+  who: Caller,
+  before: ThreadContext["thread"],
+  { title, state, ...settings }: Omit<UpdateThreadRequest, "id" | "idempotency_key">,
+): Promise<void> {
+  const isChanged = Object.values(settings).some((value) => value !== undefined);
+  if (title !== undefined || isChanged) {
+    const { exchange_limits, ...rest } = settings;
+    const change = { ...rest, ...(exchange_limits && { exchange_limits: { ...exchange_limits } }) };
+    await auditThread(tx, who, before.id, "thread.changed", {
+      ...change,
+      ...(title !== undefined && { changed: ["title"] }),
+    });
+  }
+  if (state === undefined || state === before.state) return;
+  await auditThread(tx, who, before.id, state === "archived" ? "thread.archived" : "thread.unarchived");
 }
 
 interface DeleteThreadRequest {
@@ -153,6 +174,7 @@ export const deleteThread = api(
     const done = await changeThread<DeleteThreadResponse>(who, id, { state: "archived" }, once, async (tx) => {
       if (purge) {
         await eraseThread(tx, orgID, id);
+        await auditThread(tx, who, id, "thread.deleted");
         return { id, outcome: "purged", context: null };
       }
       const { context } = await requireThread(tx, orgID, id);

@@ -87,6 +87,7 @@ export async function startGraphyn(options: GraphynOptions): Promise<ProcessIden
       ModelGatewayKey: options.secrets.modelGatewayKey,
       OrgSecretsKey: options.secrets.orgSecretsKey,
       MetricsKey: options.secrets.metricsKey,
+      AuditKey: options.secrets.auditKey,
     },
     log,
   });

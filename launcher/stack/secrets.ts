@@ -12,6 +12,7 @@ const NAMES = [
   "modelGatewayKey",
   "orgSecretsKey",
   "metricsKey",
+  "auditKey",
 ] as const;
 
 export type Secrets = Readonly<Record<(typeof NAMES)[number], string>>;

@@ -9,7 +9,7 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-const SERVER_ROLES = ["graphyn_tenant", "graphyn_dispatch", "graphyn_flush", "graphyn_search"];
+const SERVER_ROLES = ["graphyn_tenant", "graphyn_dispatch", "graphyn_flush", "graphyn_search", "graphyn_audit"];
 
 /** A database of its own, as a user would make one: see docs/self-hosting.md. */
 export async function createDatabase(): Promise<TestDatabase> {

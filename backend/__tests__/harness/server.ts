@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+export const AUDIT_KEY = "test-audit-key";
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
 const OUTPUT_CHARS_MAX = 200_000;
@@ -36,6 +37,7 @@ export async function startServer({ databaseUrl, adminKey, env = {}, port }: Ser
       ENCORE_NODE_DB_GRAPHYN: databaseUrl,
       AdminKey: adminKey,
       ApiKeyHashKey: "test-hash-key",
+      AuditKey: AUDIT_KEY,
       EmbeddingsApiKey: "test",
       LettaApiKey: process.env.LETTA_API_KEY ?? "",
       EMBEDDINGS_API_BASE: `${process.env.DEV_MODEL_URL ?? ""}/v1`,

@@ -1,6 +1,7 @@
 import { api, type Header } from "encore.dev/api";
 import type { MaxLen, Min, MinLen } from "encore.dev/validate";
 import { caller } from "../../organizations/caller";
+import { auditThread, changedSeats } from "../audit-thread";
 import type { ThreadContext } from "../thread-context";
 import { type Thread, threadView } from "../thread-view";
 import { changeThread } from "./change-thread";
@@ -48,6 +49,8 @@ export const forkThread = api(
       const { context } = made.state;
       const thread = await threadView(tx, orgID, context.thread.id);
       if (!thread) throw new Error("the thread is not there after it was made");
+      const participants = changedSeats([], context.participants);
+      await auditThread(tx, who, context.thread.id, "thread.created", { forked_from: id, participants });
       return { thread, context, parent_context: source.context };
     });
   },

@@ -5,6 +5,7 @@ import { invalid, notFound } from "../../lib/errors";
 import type { LogEntry } from "../../lib/events";
 import { isId } from "../../lib/ids";
 import { caller } from "../../organizations/caller";
+import { auditThread, changedSeats } from "../audit-thread";
 import { requireLockedThread, requireThread } from "../in-thread";
 import { joinThread } from "../join-thread";
 import { appendLog, readLog } from "../log";
@@ -91,6 +92,10 @@ export const mergeThread = api(
       afterwards.entries.set(fromId, [...cancelling.entries, ...left]);
       afterwards.cancelling.set(fromId, cancelling);
       afterwards.later.push(async () => prepareConversations(orgID, id, merged.agents));
+      const participants = changedSeats(state.context.participants, merged.context.participants);
+      if (participants.length > 0)
+        await auditThread(tx, who, id, "thread.participants_added", { merged_from: fromId, participants });
+      await auditThread(tx, who, fromId, "thread.archived", { merged_to: id });
       return {
         merged_messages,
         first_seq: before + 1,

@@ -2,6 +2,7 @@ import { api, type Header } from "encore.dev/api";
 import type { MaxLen, Min, MinLen } from "encore.dev/validate";
 import { invalid } from "../../lib/errors";
 import { caller } from "../../organizations/caller";
+import { auditThread, changedSeats } from "../audit-thread";
 import { requireThread } from "../in-thread";
 import { appendLog } from "../log";
 import type { ThreadContext } from "../thread-context";
@@ -68,6 +69,8 @@ export const splitThread = api(
       afterwards.later.push(async () => prepareConversations(orgID, context.thread.id, state.agents));
       const thread = await threadView(tx, orgID, context.thread.id);
       if (!thread) throw new Error("the thread is not there after it was made");
+      const participants = changedSeats([], context.participants);
+      await auditThread(tx, who, context.thread.id, "thread.created", { split_from: id, participants });
       return { thread, context, parent_context: (await requireThread(tx, orgID, id)).context };
     });
   },
