@@ -11,6 +11,7 @@ const python = (minor: number, more: Partial<Python> = {}): Python => ({
   minor,
   venv: true,
   pip: true,
+  optimized: true,
   ...more,
 });
 
@@ -33,6 +34,11 @@ describe("the Python that Letta is installed with (RUN-1)", () => {
     const old = pretend(python(8));
     const fitting = pretend(python(12));
     expect((await findPython([old, "/does/not/exist", fitting])).minor).toBe(12);
+  });
+
+  it("is an optimized build before a newer one that is not", () => {
+    expect(choosePython([python(13, { optimized: false }), python(12, { venv: false }), python(11)]).minor).toBe(11);
+    expect(choosePython([python(13, { optimized: false }), python(10)]).minor).toBe(13);
   });
 
   it("skips one that cannot install packages when another can", () => {
