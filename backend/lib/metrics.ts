@@ -78,3 +78,19 @@ export const guessesMade = new Counter({
   registers,
 });
 for (const outcome of ["hit", "miss", "unused"]) guessesMade.inc({ outcome }, 0);
+
+export const sessionsRefused = new Counter({
+  name: "graphyn_sessions_refused_total",
+  help: "Session tokens that were refused, by why.",
+  labelNames: ["reason"] as const,
+  registers,
+});
+
+export const clerkEvents = new Counter({
+  name: "graphyn_clerk_events_total",
+  help: "Webhooks of Clerk. applied; outdated: no news; replayed; unknown: of no concern here; refused; failed: to come again.",
+  labelNames: ["outcome"] as const,
+  registers,
+});
+for (const outcome of ["applied", "outdated", "replayed", "unknown", "refused", "failed"])
+  clerkEvents.inc({ outcome }, 0);

@@ -1,0 +1,130 @@
+import type { Tx } from "../../db/tenant";
+import { newId } from "../../lib/ids";
+import type { Caller } from "../authenticate";
+import { roleOf } from "./roles";
+
+/**
+ * Clerk's organizations and their people here. What Clerk says comes in two ways, by tokens and by webhooks, each with the time it was said,
+ * and each in any order, twice, or never. So every word is kept with its time, and only a newer one changes anything.
+ */
+
+/** One of Clerk's organizations, or a person's own one. */
+export interface ClerkOrganization {
+  /** Clerk's id: `org_…`, or `user_…` for a person's own. */
+  externalId: string;
+  /** For one that is seen for the first time. */
+  name: string;
+}
+
+interface Known {
+  isDeleted: boolean;
+  createdBy: string | null;
+}
+
+/** Makes the organization if it is not there, and holds it for this transaction: who else has a word on it waits. */
+export async function holdOrganization(tx: Tx, orgId: string, { externalId, name }: ClerkOrganization): Promise<Known> {
+  await tx.exec`insert into organizations (org_id, name) values (${orgId}, ${name}) on conflict (org_id) do nothing`;
+  await tx.exec`
+    insert into clerk_organizations (org_id, external_id) values (${orgId}, ${externalId}) on conflict (org_id) do nothing`;
+  const row = await tx.queryRow<{ deleted: boolean; created_by: string | null }>`
+    select deleted_at is not null as deleted, created_by from clerk_organizations where org_id = ${orgId} for update`;
+  if (!row) throw new Error("the organization was not kept");
+  return { isDeleted: row.deleted, createdBy: row.created_by };
+}
+
+/** A person has this role in the organization, as Clerk said at that time. False when that is not news. The organization is held. */
+export async function takeSeat(
+  tx: Tx,
+  orgId: string,
+  { isDeleted, createdBy }: Known,
+  word: { externalId: string; role: string; at: Date },
+): Promise<boolean> {
+  const { externalId, role, at } = word;
+  if (isDeleted) return false;
+  const isNews = await tx.queryRow`
+    insert into clerk_seats as s (org_id, external_id, role, said_at) values (${orgId}, ${externalId}, ${role}, ${at})
+    on conflict (org_id, external_id) do update set role = excluded.role, said_at = excluded.said_at, removed = false
+      where s.said_at < excluded.said_at
+    returning org_id`;
+  if (!isNews) return false;
+  const user = await tx.queryRow<{ id: string }>`
+    insert into users (org_id, id, name, external_id) values (${orgId}, ${newId("user")}, ${NAME_UNKNOWN}, ${externalId})
+    on conflict (org_id, external_id) do update set external_id = excluded.external_id
+    returning id`;
+  await setRole(tx, orgId, user?.id ?? "", roleOf(role, externalId === createdBy));
+  return true;
+}
+
+async function setRole(tx: Tx, orgId: string, userId: string, role: Caller["role"]): Promise<void> {
+  await tx.exec`
+    insert into members (org_id, user_id, role) values (${orgId}, ${userId}, ${role})
+    on conflict (org_id, user_id) do update set role = excluded.role`;
+}
+
+/** A person without a name so far. */
+export const NAME_UNKNOWN = "New person";
+
+/** A person has no place there any more; of two words of the same instant, this one counts. Their API keys go with it; what they said stays. */
+export async function leaveSeat(tx: Tx, orgId: string, word: { externalId: string; at: Date }): Promise<boolean> {
+  const { externalId, at } = word;
+  const isNews = await tx.queryRow`
+    insert into clerk_seats as s (org_id, external_id, said_at, removed) values (${orgId}, ${externalId}, ${at}, true)
+    on conflict (org_id, external_id) do update set said_at = excluded.said_at, removed = true
+      where s.said_at <= excluded.said_at and not (s.removed and s.said_at = excluded.said_at)
+    returning org_id`;
+  if (!isNews) return false;
+  await tx.exec`
+    delete from members m using users u
+    where m.org_id = ${orgId} and (u.org_id, u.id) = (m.org_id, m.user_id) and u.external_id = ${externalId}`;
+  return true;
+}
+
+/** The organization is no more: nobody is in it, and no key opens it. What was said in it stays until it is erased. */
+export async function closeOrganization(tx: Tx, orgId: string, at: Date): Promise<boolean> {
+  const isNews = await tx.queryRow`
+    update clerk_organizations set deleted_at = ${at} where org_id = ${orgId} and deleted_at is null returning org_id`;
+  if (!isNews) return false;
+  await tx.exec`delete from members where org_id = ${orgId}`;
+  return true;
+}
+
+/** Who made it, and so owns it, as far as Clerk's admins do. */
+export async function setCreator(tx: Tx, orgId: string, externalId: string): Promise<void> {
+  await tx.exec`
+    update clerk_organizations set created_by = ${externalId} where org_id = ${orgId} and created_by is null`;
+  await tx.exec`
+    update members m set role = 'owner' from users u, clerk_seats s
+    where m.org_id = ${orgId} and (u.org_id, u.id) = (m.org_id, m.user_id) and u.external_id = ${externalId}
+      and s.org_id = ${orgId} and s.external_id = ${externalId} and s.role = 'org:admin' and not s.removed`;
+}
+
+export async function nameOrganization(tx: Tx, orgId: string, name: string, at: Date): Promise<boolean> {
+  const isNews = await tx.queryRow`
+    update clerk_organizations set named_at = ${at}
+    where org_id = ${orgId} and deleted_at is null and (named_at is null or named_at < ${at}) returning org_id`;
+  if (isNews) await tx.exec`update organizations set name = ${name} where org_id = ${orgId}`;
+  return isNews !== null;
+}
+
+export interface NameWord {
+  externalId: string;
+  name: string;
+  email: string | null;
+  at: Date;
+}
+
+/** A person's name in one organization, also in the threads they take part in. What they said bears the name it was said under. */
+export async function namePerson(tx: Tx, orgId: string, { externalId, name, email, at }: NameWord): Promise<boolean> {
+  const isNews = await tx.queryRow<{ id: string }>`
+    update clerk_seats s set named_at = ${at} from users u
+    where s.org_id = ${orgId} and s.external_id = ${externalId} and (s.named_at is null or s.named_at < ${at})
+      and (u.org_id, u.external_id) = (s.org_id, s.external_id)
+    returning u.id`;
+  if (!isNews) return false;
+  await tx.exec`
+    update users set name = ${name}, email = coalesce(${email}::text, email) where org_id = ${orgId} and id = ${isNews.id}`;
+  await tx.exec`
+    update participants set name = ${name}
+    where org_id = ${orgId} and user_id = ${isNews.id} and left_at is null and name <> ${name}`;
+  return true;
+}
