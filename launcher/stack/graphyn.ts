@@ -59,6 +59,13 @@ export function environmentFor(host: string): string {
   return /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(host) ? "local" : "production";
 }
 
+/** Secrets that only some need. Outside the local environment one without a value ends the start: so they are empty. */
+const OPTIONAL_SECRETS = ["ModelUpstreamKeys", "CLERK_SECRET_KEY", "CLERK_WEBHOOK_SIGNING_SECRET"];
+
+export function optionalSecrets(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(OPTIONAL_SECRETS.map((name) => [name, env[name] ?? ""]));
+}
+
 /** Starts Graphyn, which first migrates its database, and waits until it answers. */
 export async function startGraphyn(options: GraphynOptions): Promise<ProcessIdentity> {
   const log = join(options.place.logs, "graphyn.log");
@@ -88,6 +95,7 @@ export async function startGraphyn(options: GraphynOptions): Promise<ProcessIden
       OrgSecretsKey: options.secrets.orgSecretsKey,
       MetricsKey: options.secrets.metricsKey,
       AuditKey: options.secrets.auditKey,
+      ...optionalSecrets({ ...process.env, ...options.env }),
     },
     log,
   });
