@@ -6,6 +6,7 @@ export type AuditAction =
   // The organization and its people
   | "organization.created"
   | "organization.changed"
+  | "organization.closed"
   | "organization.imported"
   | "organization.exported"
   | "member.added"

@@ -35,6 +35,12 @@ async function tell(type: string, data: object, after = 0, delivery: Delivery = 
   expect(status).toBe(200);
   return body.outcome;
 }
+interface AuditEntry {
+  action: string;
+  actor: { kind: string; id: string; user_id: string | null };
+  change: object;
+}
+
 const people = (token: string) => withToken(server, token, "GET", "/people");
 const organization = (id: string, more: object = {}) => ({ id, name: "Acme Ltd", slug: "acme", ...more });
 const user = () => clerkId("user");
@@ -166,6 +172,32 @@ describe("a webhook of Clerk", () => {
     const [last] = (await stream.until((received) => received.some(isTold))).filter(isTold);
     expect(last?.event).toMatchObject({ reason: "session_invalid" });
     await expect.poll(async () => (await withKey()).status, { timeout: 10_000 }).toBe(401);
+  });
+
+  it("leaves each change in the organization's audit log, in Clerk's name and without anybody's (SEC-3, SEC-6)", async () => {
+    const [org, ada, bob] = [clerkId("org"), user(), user()];
+    const token = tokenAt(ada, org, 1_000, "admin");
+    await ok(people(token));
+    await tell("organizationMembership.created", membership(org, bob), 2_000);
+    await tell("organizationMembership.updated", membership(org, bob, "org:guest"), 3_000);
+    await tell("organizationMembership.updated", membership(org, bob, "org:guest"), 3_500); // says nothing new
+    await tell("organization.updated", organization(org, { name: "Acme & Sons" }), 4_000);
+    await tell("organizationMembership.deleted", membership(org, bob), 5_000);
+    const { entries } = await ok(withToken<{ entries: AuditEntry[] }>(server, token, "GET", "/audit"));
+    expect(entries.reverse().map(({ action }) => action)).toEqual([
+      "organization.created",
+      "member.added",
+      "member.added",
+      "member.changed",
+      "member.role_changed",
+      "organization.changed",
+      "member.removed",
+    ]);
+    for (const { actor } of entries) expect(actor).toEqual({ kind: "system", id: "clerk", user_id: null });
+    expect(entries[4]?.change).toEqual({ role: "guest" });
+    const text = JSON.stringify(entries);
+    for (const name of ["Acme", "Byron", "example.com"]) expect(text).not.toContain(name);
+    expect(await ok(withToken(server, token, "GET", "/audit/verify"))).toMatchObject({ intact: true });
   });
 
   it("closes an organization for everybody, for good (SEC-3)", async () => {

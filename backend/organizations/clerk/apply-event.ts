@@ -11,6 +11,7 @@ import {
   setCreator,
   takeSeat,
 } from "./seats";
+import { inClerksName } from "./tell";
 
 /**
  * Brings organizations and members in step with one event of Clerk's. False when it was no news: it came before, or a newer word did. Can
@@ -25,34 +26,34 @@ export async function applyEvent(event: ClerkEvent, issuer: string): Promise<boo
   const named = (name: string) => ({ externalId: event.orgId, name });
   switch (event.kind) {
     case "organization":
-      return tenant(orgId, async (tx) => {
-        const { isDeleted, createdBy } = await holdOrganization(tx, orgId, named(event.name));
+      return inClerksName(orgId, async (tx, tell) => {
+        const { isDeleted, createdBy } = await holdOrganization(tx, tell, orgId, named(event.name));
         if (isDeleted) return false;
         const isFirstTold = event.createdBy !== null && createdBy === null;
-        if (isFirstTold && event.createdBy) await setCreator(tx, orgId, event.createdBy);
-        return (await nameOrganization(tx, orgId, event.name, at)) || isFirstTold;
+        if (isFirstTold && event.createdBy) await setCreator(tx, tell, orgId, event.createdBy);
+        return (await nameOrganization(tx, tell, orgId, event.name, at)) || isFirstTold;
       });
     case "organization_deleted":
-      return tenant(orgId, async (tx) => {
-        await holdOrganization(tx, orgId, named("Deleted organization"));
-        return closeOrganization(tx, orgId, at);
+      return inClerksName(orgId, async (tx, tell) => {
+        await holdOrganization(tx, tell, orgId, named("Deleted organization"));
+        return closeOrganization(tx, tell, orgId, at);
       });
     case "seat": {
       const { userId: externalId, role, name } = event;
       if (!(await writePlace(issuer, externalId, orgId))) return false;
-      const isNews = await tenant(orgId, async (tx) => {
-        const known = await holdOrganization(tx, orgId, named(event.orgName));
-        const isTaken = await takeSeat(tx, orgId, known, { externalId, role, at });
-        if (name) await namePerson(tx, orgId, { externalId, name, email: null, at });
+      const isNews = await inClerksName(orgId, async (tx, tell) => {
+        const known = await holdOrganization(tx, tell, orgId, named(event.orgName));
+        const isTaken = await takeSeat(tx, tell, orgId, known, { externalId, role, at });
+        if (name) await namePerson(tx, tell, orgId, { externalId, name, email: null, at });
         return isTaken;
       });
       if (isNews) await bringName(issuer, externalId, orgId);
       return isNews;
     }
     case "seat_left":
-      return tenant(orgId, async (tx) => {
-        await holdOrganization(tx, orgId, named(event.orgName));
-        return leaveSeat(tx, orgId, { externalId: event.userId, at });
+      return inClerksName(orgId, async (tx, tell) => {
+        await holdOrganization(tx, tell, orgId, named(event.orgName));
+        return leaveSeat(tx, tell, orgId, { externalId: event.userId, at });
       });
     default:
       return event satisfies never;
@@ -75,7 +76,9 @@ async function renamePerson(event: ClerkEvent & { kind: "person" }, issuer: stri
   if (name === null) return false;
   let isNews = await keepName(issuer, { externalId, name, email, at });
   for (const orgId of await placesOf(issuer, externalId)) {
-    const isNewHere = await tenant(orgId, (tx) => namePerson(tx, orgId, { externalId, name, email, at }));
+    const isNewHere = await inClerksName(orgId, (tx, tell) =>
+      namePerson(tx, tell, orgId, { externalId, name, email, at }),
+    );
     isNews ||= isNewHere;
   }
   return isNews;
@@ -85,12 +88,12 @@ async function renamePerson(event: ClerkEvent & { kind: "person" }, issuer: stri
 async function removePerson(event: ClerkEvent & { kind: "person_deleted" }, issuer: string): Promise<boolean> {
   const { userId: externalId, at } = event;
   const own = ownOrganization(issuer, externalId);
-  let isNews = await tenant(own.orgId, async (tx) => {
-    await holdOrganization(tx, own.orgId, own);
-    return closeOrganization(tx, own.orgId, at);
+  let isNews = await inClerksName(own.orgId, async (tx, tell) => {
+    await holdOrganization(tx, tell, own.orgId, own);
+    return closeOrganization(tx, tell, own.orgId, at);
   });
   for (const orgId of await placesOf(issuer, externalId)) {
-    const isNewHere = await tenant(orgId, (tx) => leaveSeat(tx, orgId, { externalId, at }));
+    const isNewHere = await inClerksName(orgId, (tx, tell) => leaveSeat(tx, tell, orgId, { externalId, at }));
     isNews ||= isNewHere;
   }
   return isNews;

@@ -1,6 +1,7 @@
 import { tenant } from "../../db/tenant";
 import { ownOrgIdOf } from "./clerk-ids";
 import { holdOrganization, type NameWord, namePerson } from "./seats";
+import { inClerksName } from "./tell";
 
 const OWN_NAME = "Personal";
 
@@ -15,8 +16,8 @@ export function ownOrganization(issuer: string, clerkUserId: string) {
  */
 export async function writePlace(issuer: string, clerkUserId: string, orgId: string): Promise<boolean> {
   const own = ownOrganization(issuer, clerkUserId);
-  return tenant(own.orgId, async (tx) => {
-    const { isDeleted } = await holdOrganization(tx, own.orgId, own);
+  return inClerksName(own.orgId, async (tx, tell) => {
+    const { isDeleted } = await holdOrganization(tx, tell, own.orgId, own);
     if (isDeleted) return false;
     await tx.exec`
       insert into clerk_places (org_id, place_org_id) values (${own.orgId}, ${orgId}) on conflict do nothing`;
@@ -27,8 +28,8 @@ export async function writePlace(issuer: string, clerkUserId: string, orgId: str
 /** Keeps how a person is called, for every place they have or will have. False when that is not news, or they are no more. */
 export async function keepName(issuer: string, { externalId, name, email, at }: NameWord): Promise<boolean> {
   const own = ownOrganization(issuer, externalId);
-  return tenant(own.orgId, async (tx) => {
-    const { isDeleted } = await holdOrganization(tx, own.orgId, own);
+  return inClerksName(own.orgId, async (tx, tell) => {
+    const { isDeleted } = await holdOrganization(tx, tell, own.orgId, own);
     if (isDeleted) return false;
     const isNews = await tx.queryRow`
       insert into clerk_people as p (org_id, name, email, named_at) values (${own.orgId}, ${name}, ${email}::text, ${at})
@@ -47,5 +48,5 @@ export async function bringName(issuer: string, clerkUserId: string, orgId: stri
     (tx) => tx.queryRow<{ name: string; email: string | null; at: Date }>`
       select name, email, named_at as at from clerk_people where org_id = ${own.orgId}`,
   );
-  if (kept) await tenant(orgId, (tx) => namePerson(tx, orgId, { externalId: clerkUserId, ...kept }));
+  if (kept) await inClerksName(orgId, (tx, tell) => namePerson(tx, tell, orgId, { externalId: clerkUserId, ...kept }));
 }

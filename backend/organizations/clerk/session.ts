@@ -11,6 +11,7 @@ import type { SessionClaims } from "./read-claims";
 import { KeysUnavailable, SessionRefused } from "./refusal";
 import { holdOrganization, namePerson, takeSeat } from "./seats";
 import { type ClerkSettings, clerkSettings } from "./settings";
+import { inClerksName } from "./tell";
 import { verifyToken } from "./verify-token";
 
 /** How long a person's place is trusted without asking the database: whoever has lost it is out within this. */
@@ -99,10 +100,11 @@ async function callerOf(claims: SessionClaims, { issuer }: ClerkSettings): Promi
   const isNewName = name !== null && seat?.user_name !== name && (!seat?.named_at || seat.named_at < issuedAt);
   if (isNews || isNewName) {
     if (orgId !== own.orgId && !(await writePlace(issuer, userId, orgId))) throw new SessionRefused("not_a_member");
-    await tenant(orgId, async (tx) => {
-      const known = await holdOrganization(tx, orgId, place);
-      await takeSeat(tx, orgId, known, { externalId: userId, role, at: issuedAt });
-      if (name !== null) await namePerson(tx, orgId, { externalId: userId, name, email: claims.email, at: issuedAt });
+    await inClerksName(orgId, async (tx, tell) => {
+      const known = await holdOrganization(tx, tell, orgId, place);
+      await takeSeat(tx, tell, orgId, known, { externalId: userId, role, at: issuedAt });
+      if (name !== null)
+        await namePerson(tx, tell, orgId, { externalId: userId, name, email: claims.email, at: issuedAt });
     });
     if (isNews) await bringName(issuer, userId, orgId);
     seat = await tenant(orgId, (tx) => readSeat(tx, orgId, userId));
