@@ -13,6 +13,8 @@ export type AuditAction =
   | "member.changed"
   | "member.role_changed"
   | "member.removed"
+  | "guest.invited"
+  | "guest.invitation_revoked"
   | "guest.added"
   | "guest.removed"
   // What programs use

@@ -14,6 +14,30 @@ export async function tenant<T>(orgId: string, work: (tx: Tx) => Promise<T>): Pr
   return transaction("graphyn_tenant", orgId, work);
 }
 
+/** For whom something is read. */
+export interface Viewer {
+  orgID: string;
+  userID: string;
+  role: "owner" | "admin" | "member" | "guest";
+}
+
+/**
+ * Runs `work` in one transaction that reads what this caller may see: all of the organization, or, for a guest, the threads in which they take
+ * part. A guest's transaction has the role `graphyn_guest`, which cannot write and sees nothing else (29_guests.up.sql).
+ */
+export async function seenBy<T>(who: Viewer, work: (tx: Tx) => Promise<T>): Promise<T> {
+  if (who.role !== "guest") return tenant(who.orgID, work);
+  return transaction("graphyn_guest", who.orgID, async (tx) => {
+    await tx.exec`select set_config('graphyn.guest', ${who.userID}, true)`;
+    return work(tx);
+  });
+}
+
+/** Goes on with a guest's transaction as the organization's, once the database has shown that the guest sees what it is about. */
+export async function actForGuest(tx: Tx): Promise<void> {
+  await tx.exec`select set_config('role', 'graphyn_tenant', true)`;
+}
+
 /** Runs `work` with the right to find live turns of all organizations and to prolong their leases, and no other. */
 export async function dispatch<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
   return transaction("graphyn_dispatch", "", work);

@@ -52,6 +52,7 @@ export type Noun =
   | "branch"
   | "participant"
   | "person"
+  | "invitation"
   | "API key"
   | "model credential";
 

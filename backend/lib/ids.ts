@@ -14,6 +14,7 @@ export type IdPrefix =
   | "thread"
   | "part"
   | "msg"
+  | "inv"
   | "turn"
   | "agent"
   | "agver"

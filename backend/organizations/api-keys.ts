@@ -1,19 +1,19 @@
-import { api, ErrCode, type Header } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { actorOf, appendAudit } from "../audit/append-audit";
 import { type Tx, tenant } from "../db/tenant";
-import { invalid, notFound, problem } from "../lib/errors";
+import { notFound } from "../lib/errors";
 import { marked, runOnce } from "../lib/idempotency";
 import { whole } from "../lib/whole";
 import { adminCaller, caller } from "./caller";
 import { requireScope } from "./enforce-policy";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
-import { ACTIONS, beyond, parseScope } from "./scopes";
+import { checkScopes, requireNoMore } from "./key-limits";
+import { requireMember } from "./require-member";
 
 const apiKeyHashKey = secret("ApiKeyHashKey");
 const KEYS_LISTED_MAX = 500;
-const SCOPES_MAX = 50;
 
 interface ApiKey {
   id: string;
@@ -27,12 +27,16 @@ interface ApiKey {
   expires_at: string;
   last_used_at: string | null;
   revoked_at: string | null;
+  /** The key that took its place (POST /api-keys/:id/rotate); this one works until expires_at. */
+  replaced_by: string | null;
 }
 
 interface CreateApiKeyRequest {
   name: string & MinLen<1> & MaxLen<200>;
   /** Days until it expires; 90 by default. */
   days?: number & (Min<1> & Max<365>);
+  /** For whom it acts; the caller by default. Their role bounds it too. */
+  user_id?: string & MaxLen<64>;
   /** What it may do; all that the key used here may, by default. Never more than that. */
   scopes?: (string & MaxLen<100>)[];
   /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
@@ -49,29 +53,24 @@ interface CreateApiKeyResponse {
   replayed?: Header<"Idempotent-Replayed">;
 }
 
-/** Makes an API key that acts for the caller. */
+/** Makes an API key that acts for the caller, or for another person of the organization. It may no more than the key that makes it. */
 export const createApiKey = api(
   { expose: true, auth: true, method: "POST", path: "/api-keys" },
   async (req: CreateApiKeyRequest): Promise<CreateApiKeyResponse> => {
     const who = caller();
-    const { orgID, userID, scopes: held } = who;
-    const { name, days = KEY_DAYS_DEFAULT, scopes = held, idempotency_key: key } = req;
+    const { orgID, userID } = who;
+    const { name, days = KEY_DAYS_DEFAULT, scopes = who.scopes, user_id = userID, idempotency_key: key } = req;
     whole("days", days);
-    checkScopes(held, scopes);
-    const request = ["POST /api-keys", name, days, scopes];
+    checkScopes(scopes);
+    const request = ["POST /api-keys", name, days, scopes, user_id];
     // The answer holds the key itself: kept for a retry, it is sealed.
     const once = { orgId: orgID, caller: userID, key, request, sealWith: apiKeyHashKey() };
     const make = async (tx: Tx) => {
-      const made = await insertKey(tx, {
-        orgId: orgID,
-        userId: userID,
-        name,
-        days,
-        scopes,
-        hashSecret: apiKeyHashKey(),
-      });
+      requireNoMore(who, { scopes, role: await requireMember(tx, orgID, user_id) });
+      const hashSecret = apiKeyHashKey();
+      const made = await insertKey(tx, { orgId: orgID, userId: user_id, name, days, scopes, hashSecret });
       const target = { type: "key", id: made.id };
-      const change = { user: userID, expires_at: made.expires_at, scopes };
+      const change = { user: user_id, expires_at: made.expires_at, scopes };
       await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "key.created", target, change });
       return made;
     };
@@ -99,7 +98,7 @@ export const listApiKeys = api(
           revoked_at: Date | null;
         }
       >`
-        select id, name, user_id, last_four, scopes, created_at, expires_at, last_used_at, revoked_at
+        select id, name, user_id, last_four, scopes, created_at, expires_at, last_used_at, revoked_at, replaced_by
         from api_keys where org_id = ${orgID} order by id desc limit ${KEYS_LISTED_MAX}`,
     );
     return {
@@ -127,7 +126,7 @@ interface RevokeApiKeyResponse {
   replayed?: Header<"Idempotent-Replayed">;
 }
 
-/** Revokes an API key: it stops working within 5 seconds, everywhere, and streams opened with it end within 20. Revoking it again changes nothing. */
+/** Revokes an API key: it stops working within 5 seconds, everywhere, and so end the streams and WebSockets opened with it. Revoking it again changes nothing. */
 export const revokeApiKey = api(
   { expose: true, auth: true, method: "DELETE", path: "/api-keys/:id" },
   async ({ id, idempotency_key: key }: RevokeApiKeyRequest): Promise<RevokeApiKeyResponse> => {
@@ -151,26 +150,3 @@ export const revokeApiKey = api(
     return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => revoke(tx))));
   },
 );
-
-/** Refuses scopes that are none, and those beyond what the key in use may do itself. */
-function checkScopes(held: readonly string[], wanted: readonly string[]): void {
-  const unknown = wanted.filter((scope) => parseScope(scope) === null);
-  if (wanted.length === 0 || wanted.length > SCOPES_MAX || unknown.length > 0) {
-    throw invalid(
-      "bad_scope",
-      unknown.length > 0 ? "scopes: some of these are none." : `scopes: 1 to ${SCOPES_MAX}.`,
-      "Write resource:action, or resource:<id>:action for one thread or agent; * is any, or everything.",
-      { unknown, resources: ACTIONS, context: null },
-    );
-  }
-  const more = beyond(held, wanted);
-  if (more.length > 0) {
-    throw problem(
-      ErrCode.PermissionDenied,
-      "scope_beyond_own",
-      "A key makes no key that may do more than it may itself.",
-      "Leave out what details.beyond names, or use a key that has it.",
-      { beyond: more, scopes: held, context: null },
-    );
-  }
-}

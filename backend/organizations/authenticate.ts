@@ -1,4 +1,7 @@
+import { ErrCode } from "encore.dev/api";
 import { tenant } from "../db/tenant";
+import { makeBucket } from "../lib/bucket";
+import { problem } from "../lib/errors";
 import { hashKey, parseKey } from "./key-format";
 
 export interface Caller {
@@ -16,8 +19,8 @@ export interface Caller {
   scopes: string[];
 }
 
-/** How long a verified key is trusted without asking the database: a revoked key stops working within this. */
-const TRUST_MS = 5_000;
+/** How long a verified key is trusted without asking the database: a revoked key, or a changed role, opens nothing after this. */
+const TRUST_MS = 2_000;
 const CACHE_ENTRIES_MAX = 10_000;
 /** `last_used_at` is for people to look at; it is kept to the minute. */
 const LAST_USED_STEP = "1 minute";
@@ -25,11 +28,24 @@ const LAST_USED_STEP = "1 minute";
 /** How long an unknown key is refused without asking the database: such keys, well formed, cost whoever makes them up nothing. */
 const REFUSE_MS = 5_000;
 
+/**
+ * Keys that the database did not know, in this process: so many at once, and so many a second. Guessing 256 bits is hopeless in any case; this
+ * keeps somebody who tries from occupying the database. Keys that were good here before are looked up all the same.
+ */
+const UNKNOWN_KEYS_BURST_MAX = 200;
+const UNKNOWN_KEYS_PER_SECOND = 20;
+
+const unknown = makeBucket({ size: UNKNOWN_KEYS_BURST_MAX, perSecond: UNKNOWN_KEYS_PER_SECOND });
 const verified = new Map<string, { caller: Caller; until: number }>();
 /** Until when each is refused, by the key's hash. */
 const refused = new Map<string, number>();
 
-/** Who owns this API key, or null: unknown, expired and revoked are one answer. */
+/**
+ * Who owns this API key, or null: unknown, expired and revoked are one answer.
+ *
+ * The key is looked up by its hash under a secret that the database does not have, so how long the index takes to compare depends on bytes that
+ * nobody without the secret can choose or predict: it tells nothing of how much of a key was right.
+ */
 export async function authenticateKey(text: string, hashSecret: string): Promise<Caller | null> {
   const parsed = parseKey(text);
   if (!parsed) return null;
@@ -39,6 +55,7 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
   if (known && known.until > performance.now()) return known.caller;
   if ((refused.get(cacheKey) ?? 0) > performance.now()) return null;
 
+  if (!known) refuseGuessing();
   const caller = await tenant(parsed.orgId, async (tx) => {
     const row = await tx.queryRow<{
       id: string;
@@ -73,26 +90,23 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
   verified.delete(cacheKey);
   refused.delete(cacheKey);
   if (caller) remember(verified, cacheKey, { caller, until: performance.now() + TRUST_MS });
-  else remember(refused, cacheKey, performance.now() + REFUSE_MS);
+  else {
+    remember(refused, cacheKey, performance.now() + REFUSE_MS);
+    unknown.take(performance.now());
+  }
   return caller;
 }
 
-const looked = new Map<string, { valid: Promise<boolean>; until: number }>();
-
-/** Whether a key that opened something long-lived still counts: not revoked, not expired, its owner still a member. */
-export async function keyIsValid(orgId: string, keyId: string): Promise<boolean> {
-  const cacheKey = `${orgId}/${keyId}`;
-  const known = looked.get(cacheKey);
-  if (known && known.until > performance.now()) return known.valid;
-  const valid = tenant(orgId, async (tx) => {
-    const row = await tx.queryRow`
-      select 1 as here from api_keys k join members m using (org_id, user_id)
-      where k.org_id = ${orgId} and k.id = ${keyId} and k.revoked_at is null and k.expires_at > now()`;
-    return row !== null;
-  });
-  looked.delete(cacheKey);
-  remember(looked, cacheKey, { valid, until: performance.now() + TRUST_MS });
-  return valid;
+function refuseGuessing(): void {
+  const wait = unknown.wait(performance.now());
+  if (wait === 0) return;
+  throw problem(
+    ErrCode.ResourceExhausted,
+    "too_many_unknown_keys",
+    "Too many API keys that do not exist were tried on this server.",
+    `Try again after ${wait} ms, with a key that works.`,
+    { retry_after_ms: wait },
+  );
 }
 
 /** Keeps an entry, in place of the oldest once there are CACHE_ENTRIES_MAX. */

@@ -87,6 +87,14 @@ function roleRefused(roles: readonly Role[]): APIError {
     );
   }
   if (roles.includes("admin")) return adminRequired();
+  return ownerRequired();
+}
+
+export function requireOwner(who: Caller): void {
+  if (who.role !== "owner") throw ownerRequired();
+}
+
+export function ownerRequired(): APIError {
   return problem(
     ErrCode.PermissionDenied,
     "owner_required",

@@ -6,18 +6,22 @@ import { marked, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
 import { whole } from "../lib/whole";
 import { caller } from "./caller";
+import { requireOwner } from "./enforce-policy";
+import type { Role } from "./policy";
 
 const PAGE_DEFAULT = 50;
 
-interface Person {
+export interface Person {
   id: string;
   name: string;
-  role: "owner" | "admin" | "member" | "guest";
+  role: Role;
   created_at: string;
 }
 
 interface AddPersonRequest {
   name: string & MinLen<1> & MaxLen<200>;
+  /** `member` by default. Owners are made by owners. */
+  role?: Role;
   /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
   idempotency_key?: Header<"Idempotency-Key">;
 }
@@ -27,27 +31,28 @@ interface AddPersonResponse extends Person {
   replayed?: Header<"Idempotent-Replayed">;
 }
 
-/** Adds a person to the organization, as a member. They can then take part in threads. */
+/** Adds a person to the organization, as a member unless another role is said. They can then take part in threads. */
 export const addPerson = api(
   { expose: true, auth: true, method: "POST", path: "/people" },
-  async ({ name, idempotency_key: key }: AddPersonRequest): Promise<AddPersonResponse> => {
+  async ({ name, role = "member", idempotency_key: key }: AddPersonRequest): Promise<AddPersonResponse> => {
     const who = caller();
     const { orgID, userID } = who;
+    if (role === "owner") requireOwner(who);
     const id = newId("user");
-    const once = { orgId: orgID, caller: userID, key, request: ["POST /people", name] };
+    const once = { orgId: orgID, caller: userID, key, request: ["POST /people", name, role] };
     const add = async (tx: Tx): Promise<Person> => {
       await tx.exec`insert into users (org_id, id, name) values (${orgID}, ${id}, ${name})`;
       const row = await tx.queryRow<{ created_at: Date }>`
-        insert into members (org_id, user_id, role) values (${orgID}, ${id}, 'member') returning created_at`;
+        insert into members (org_id, user_id, role) values (${orgID}, ${id}, ${role}) returning created_at`;
       const target = { type: "person", id };
       await appendAudit(tx, {
         orgId: orgID,
         actor: actorOf(who),
         action: "member.added",
         target,
-        change: { role: "member" },
+        change: { role },
       });
-      return { id, name, role: "member", created_at: row?.created_at.toISOString() ?? "" };
+      return { id, name, role, created_at: row?.created_at.toISOString() ?? "" };
     };
     return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => add(tx))));
   },

@@ -43,8 +43,12 @@ describe("the policy", () => {
     if (row.thread) expect(row.at).toContain(" /threads/{id}");
   });
 
-  it("lets guests in nowhere but in threads, and at their own key (AGT-2)", () => {
+  it("lets guests in nowhere but in threads, at their own key, and at an invitation to others (AGT-2)", () => {
     const open = rows.filter(([, { roles }]) => roles.includes("guest")).map(([, row]) => row.at);
-    expect(open.filter((where) => !/^\w+ (\/threads(\/|$)|\/search$)/.test(where))).toEqual(["DELETE /api-keys/{id}"]);
+    expect(open.filter((where) => !/^\w+ (\/threads(\/|$)|\/search$)/.test(where))).toEqual([
+      "POST /invitations/accept",
+      "DELETE /api-keys/{id}",
+      "POST /api-keys/{id}/rotate",
+    ]);
   });
 });

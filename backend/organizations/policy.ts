@@ -74,6 +74,27 @@ export const POLICY = {
     thread: ["leave", "remove"],
   },
 
+  inviteGuest: {
+    at: "POST /threads/{id}/invitations",
+    roles: MEMBERS,
+    scope: "threads:write",
+    thread: "invite_guests",
+  },
+  listInvitations: {
+    at: "GET /threads/{id}/invitations",
+    roles: MEMBERS,
+    scope: "threads:read",
+    thread: "invite_guests",
+  },
+  revokeInvitation: {
+    at: "DELETE /threads/{id}/invitations/{invitationId}",
+    roles: MEMBERS,
+    scope: "threads:write",
+    thread: "invite_guests",
+  },
+  /** Into a thread of another organization: the invitation says what the caller may there. */
+  acceptInvitation: { at: "POST /invitations/accept", roles: EVERYBODY, scope: "threads:write" },
+
   // What is said
   listMessages: { at: "GET /threads/{id}/messages", roles: EVERYBODY, scope: "threads:read" },
   postMessage: { at: "POST /threads/{id}/messages", roles: EVERYBODY, scope: "messages:write", thread: "speak" },
@@ -135,11 +156,16 @@ export const POLICY = {
 
   // The organization
   addPerson: { at: "POST /people", roles: ADMINS, scope: "people:manage" },
+  /** Owners make owners: change-person.ts asks. */
+  changePerson: { at: "PATCH /people/{id}", roles: ADMINS, scope: "people:manage" },
+  removePerson: { at: "DELETE /people/{id}", roles: ADMINS, scope: "people:manage" },
   listPeople: { at: "GET /people", roles: MEMBERS, scope: "people:read" },
   createApiKey: { at: "POST /api-keys", roles: ADMINS, scope: "keys:manage" },
   listApiKeys: { at: "GET /api-keys", roles: ADMINS, scope: "keys:manage" },
   /** Every key can end itself; others' are for owners and admins: api-keys.ts asks. */
   revokeApiKey: { at: "DELETE /api-keys/{id}", roles: EVERYBODY, scope: null },
+  /** As revokeApiKey. */
+  rotateApiKey: { at: "POST /api-keys/{id}/rotate", roles: EVERYBODY, scope: null },
   listAudit: { at: "GET /audit", roles: ADMINS, scope: "audit:read" },
   verifyAudit: { at: "GET /audit/verify", roles: ADMINS, scope: "audit:read" },
   lettaHealth: { at: "GET /letta/health", roles: MEMBERS, scope: "organization:read" },
@@ -195,6 +221,8 @@ export type ThreadAction =
   | "branch"
   /** Adding people and agents as speakers or listeners. */
   | "invite"
+  /** Asking in people of other organizations, as guests. */
+  | "invite_guests"
   /** Adding oneself, as a listener. */
   | "join"
   /** Removing oneself. */
@@ -219,6 +247,7 @@ export const THREAD_ROLES = {
     cancel: true,
     branch: true,
     invite: true,
+    invite_guests: true,
     join: false,
     leave: true,
     remove: true,
@@ -233,6 +262,7 @@ export const THREAD_ROLES = {
     cancel: true,
     branch: true,
     invite: true,
+    invite_guests: false,
     join: false,
     leave: true,
     remove: false,
@@ -247,6 +277,7 @@ export const THREAD_ROLES = {
     cancel: false,
     branch: false,
     invite: false,
+    invite_guests: false,
     join: false,
     leave: true,
     remove: false,
@@ -261,6 +292,7 @@ export const THREAD_ROLES = {
     cancel: false,
     branch: false,
     invite: false,
+    invite_guests: false,
     join: true,
     leave: false,
     remove: false,

@@ -57,7 +57,7 @@ async function cancel({ who, threadId }: Member, { id, turn_id }: CancelMessage)
 async function reactTo({ who, threadId }: Member, message: ReactMessage): Promise<AckMessage> {
   const { id, message_id, emoji, remove = false } = message;
   let entries: LogEntry[] = [];
-  await inThread(who.orgID, threadId, (tx) =>
+  await inThread(who, threadId, (tx) =>
     runOnce(
       tx,
       {
@@ -78,7 +78,7 @@ async function reactTo({ who, threadId }: Member, message: ReactMessage): Promis
 }
 
 async function read({ who, threadId }: Member, { id, seq }: ReadMessage): Promise<AckMessage | null> {
-  const holds = await inThread(who.orgID, threadId, (tx) =>
+  const holds = await inThread(who, threadId, (tx) =>
     moveReadPosition(tx, who.orgID, { threadId, userId: who.userID, seq }),
   );
   peopleChanged(who.orgID, threadId);
@@ -88,7 +88,7 @@ async function read({ who, threadId }: Member, { id, seq }: ReadMessage): Promis
 async function type(member: Member, isTyping: boolean): Promise<void> {
   const { who, threadId, seat } = member;
   if (isTyping) {
-    await inThread(who.orgID, threadId, async (tx) => {
+    await inThread(who, threadId, async (tx) => {
       requireMay(await requireThread(tx, who.orgID, threadId), who, "speak");
       await setTyping(tx, who.orgID, seat, true);
     });

@@ -1,4 +1,4 @@
-import { RETRY_BROKEN_MS, RETRY_FULL_MS, RETRY_SHUTDOWN_MS, SILENCE_MS_MAX } from "./limits";
+import { RETRY_BROKEN_MS, RETRY_FULL_MS, RETRY_ROLE_MS, RETRY_SHUTDOWN_MS, SILENCE_MS_MAX } from "./limits";
 import type { ByeMessage, ByeReason } from "./protocol";
 
 /** `afterMs` null: coming back cannot succeed. */
@@ -64,6 +64,16 @@ const FAREWELLS: Record<ByeReason, Farewell> = {
   session_invalid: {
     message: "You are no member of the organization any more.",
     hint: "Sign in again, or ask an admin of the organization.",
+    afterMs: null,
+  },
+  role_changed: {
+    message: "Your role in the organization has changed.",
+    hint: "Connect again with the cursor: nothing is lost.",
+    afterMs: RETRY_ROLE_MS,
+  },
+  not_in_thread: {
+    message: "You are a guest, and take no part in this thread any more.",
+    hint: "Ask somebody of the thread to add you again.",
     afterMs: null,
   },
   not_allowed: {

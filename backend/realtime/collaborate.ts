@@ -1,6 +1,6 @@
 import { api, type Query, type StreamInOut } from "encore.dev/api";
 import log from "encore.dev/log";
-import { tenant } from "../db/tenant";
+import { seenBy, tenant } from "../db/tenant";
 import { parseCursor } from "../lib/cursor";
 import { isId, newId } from "../lib/ids";
 import { connections } from "../lib/metrics";
@@ -75,7 +75,7 @@ const TAB = /^[A-Za-z0-9_-]{1,64}$/;
 async function stay({ who, connection, stream, threadId, cursor, tab = newId("tab") }: Staying): Promise<void> {
   const { orgID, userID } = who;
   if (!TAB.test(tab)) return connection.bye("bad_tab");
-  const state = isId("thread", threadId) ? await tenant(orgID, (tx) => readThread(tx, orgID, threadId)) : null;
+  const state = isId("thread", threadId) ? await seenBy(who, (tx) => readThread(tx, orgID, threadId)) : null;
   if (!state) return connection.bye("thread_not_found");
   const from = cursor === undefined ? null : parseCursor(threadId, cursor);
   if (cursor !== undefined && (!from || from.seq > state.context.last_seq)) return connection.bye("bad_cursor");

@@ -1,12 +1,12 @@
 import { APIError, ErrCode } from "encore.dev/api";
 import log from "encore.dev/log";
+import { makeBucket } from "../lib/bucket";
 import { problem } from "../lib/errors";
 import type { Doing } from "./act";
 import type { Connection } from "./connection";
 import { type Incoming, idOf, requireMessage } from "./incoming";
 import { BURST_MAX, IN_WORK_MAX, MESSAGES_PER_SECOND, REFUSED_IN_A_ROW_MAX } from "./limits";
 import type { AckMessage, RefusedMessage } from "./protocol";
-import { makeBucket } from "./rate";
 
 /** What comes in on one connection: every message that asks for something is answered; they are done one after the other, in the order sent. */
 export interface Inbox {

@@ -48,5 +48,7 @@ export const REACTIONS_PER_PERSON_MAX = 20;
 
 /** When to come back, where at once would not help. */
 export const RETRY_FULL_MS = 30_000;
+/** By then every process knows the new role (authenticate.ts, TRUST_MS). */
+export const RETRY_ROLE_MS = 3_000;
 export const RETRY_BROKEN_MS = 1_000;
 export const RETRY_SHUTDOWN_MS = 500;

@@ -12,7 +12,7 @@ export async function showThread(member: Member, from: Cursor | null): Promise<v
   const over = new AbortController();
   void connection.ended.then(() => over.abort());
   const why = await readFrom({
-    orgId: who.orgID,
+    who,
     threadId,
     from,
     signal: over.signal,
@@ -25,6 +25,7 @@ export async function showThread(member: Member, from: Cursor | null): Promise<v
     unread: () => connection.unread,
   });
   if (why === "slow") connection.bye("slow_reader");
-  else if (why === "erased") connection.bye("thread_erased");
+  // A guest sees no difference between a thread that is gone and one that they left.
+  else if (why === "erased") connection.bye(who.role === "guest" ? "not_in_thread" : "thread_erased");
   else if (why === "lost") connection.bye("stream_failed"); // a hole in what the channel was told: the log has it
 }

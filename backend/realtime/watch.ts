@@ -46,11 +46,7 @@ async function lookAt(orgId: string, members: Member[], isKeeping: boolean): Pro
         members.filter(({ connection }) => connection.isOpen).map(({ seat }) => seat),
       );
     return {
-      endOf: await readEnds(
-        tx,
-        orgId,
-        members.map(({ who }) => who),
-      ),
+      endOf: await readEnds(tx, orgId, members),
       threads: await tx.queryAll<{ id: string; state: "active" | "archived"; last_seq: number }>`
         select id, state, last_seq from threads where org_id = ${orgId} and id = any(${threadIds}::text[])`,
       show: await readRooms(tx, orgId),
@@ -58,9 +54,10 @@ async function lookAt(orgId: string, members: Member[], isKeeping: boolean): Pro
   });
   show();
   const byId = new Map(threads.map((thread) => [thread.id, thread]));
-  for (const { who, threadId, seq, connection } of members) {
+  for (const member of members) {
+    const { threadId, seq, connection } = member;
     const thread = byId.get(threadId);
-    const end = endOf(who);
+    const end = endOf(member);
     if (end) connection.bye(end);
     else if (!thread) connection.bye("thread_erased");
     // Only once it has been given all there is: it need not come back for the end.

@@ -42,7 +42,7 @@ export async function cancelTurns(
     request: ["POST /threads/:id/turns/:turnId/cancel", threadId, turnId ?? null],
     threadId,
   };
-  const { answer: begun, replayed } = await inThread(orgID, threadId, (tx) =>
+  const { answer: begun, replayed } = await inThread(who, threadId, (tx) =>
     runOnce<{ turns: string[]; answer?: Cancelled }>(tx, once, async () => {
       requireMay(await requireLockedThread(tx, orgID, threadId), who, "cancel");
       const live = turnId === undefined ? await liveTurns(tx, orgID, threadId) : [turnId];
@@ -54,7 +54,7 @@ export async function cancelTurns(
   if (begun.answer) return { answer: begun.answer, replayed };
   const all = [...new Set([...begun.turns, ...cancelling.turns])];
   await finishCancelling(orgID, threadId, { turns: all, entries: cancelling.entries });
-  return inThread(orgID, threadId, async (tx) => {
+  return inThread(who, threadId, async (tx) => {
     const turns = await viewTurns(tx, orgID, threadId, begun.turns);
     const now = async () => ({ turns, context: (await requireThread(tx, orgID, threadId)).context });
     // A turn that has not ended yet is looked at again by the next retry.

@@ -53,7 +53,7 @@ export const changeRole = api(
     };
     const request = ["PATCH /threads/:id/participants/:participantId", id, participantId, role, new_host ?? null];
     const once = { orgId: orgID, caller: userID, key: req.idempotency_key, request, threadId: id };
-    const changed = await inThread(orgID, id, (tx) => runOnce(tx, once, () => change(tx)));
+    const changed = await inThread(who, id, (tx) => runOnce(tx, once, () => change(tx)));
     publish(orgID, id, entries);
     return marked(changed);
   },

@@ -5,7 +5,7 @@ import type { Message } from "../lib/events";
 import { whole } from "../lib/whole";
 import { caller } from "../organizations/caller";
 import { requireBranch } from "./branches/require-branch";
-import { inThread, requireThread } from "./in-thread";
+import { lookInThread, requireThread } from "./in-thread";
 import type { ThreadContext } from "./thread-context";
 import { requireCursor } from "./thread-cursor";
 
@@ -44,8 +44,9 @@ export const listMessages = api(
     branch,
     include,
   }: ListMessagesRequest): Promise<ListMessagesResponse> => {
-    const { orgID } = caller();
-    return inThread(orgID, id, async (tx) => {
+    const who = caller();
+    const { orgID } = who;
+    return lookInThread(who, id, async (tx) => {
       whole("limit", limit);
       const { context } = await requireThread(tx, orgID, id);
       const at = cursor === undefined ? null : requireCursor(id, cursor, context.last_seq);

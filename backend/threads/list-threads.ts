@@ -1,6 +1,6 @@
 import { api } from "encore.dev/api";
 import type { Max, MaxLen, Min } from "encore.dev/validate";
-import { tenant } from "../db/tenant";
+import { seenBy } from "../db/tenant";
 import { invalid } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { whole } from "../lib/whole";
@@ -26,7 +26,7 @@ interface ListThreadsResponse {
 export const listThreads = api(
   { expose: true, auth: true, method: "GET", path: "/threads" },
   async ({ limit = PAGE_DEFAULT, cursor, state }: ListThreadsRequest): Promise<ListThreadsResponse> => {
-    const { orgID } = caller();
+    const who = caller();
     whole("limit", limit);
     if (cursor !== undefined && !isId("thread", cursor)) {
       throw invalid(
@@ -35,8 +35,8 @@ export const listThreads = api(
         "Send next_cursor of the page before, unchanged.",
       );
     }
-    const page = await tenant(orgID, (tx) =>
-      threadViews(tx, orgID, { before: cursor ?? null, state: state ?? null, limit: limit + 1 }),
+    const page = await seenBy(who, (tx) =>
+      threadViews(tx, who.orgID, { before: cursor ?? null, state: state ?? null, limit: limit + 1 }),
     );
     const threads = page.slice(0, limit);
     return { threads, next_cursor: page.length > limit ? (threads.at(-1)?.id ?? null) : null };

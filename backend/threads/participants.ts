@@ -6,7 +6,7 @@ import type { LogEntry } from "../lib/events";
 import { marked, runOnce } from "../lib/idempotency";
 import { caller } from "../organizations/caller";
 import { auditThread, changedSeats } from "./audit-thread";
-import { inThread, requireLockedThread, requireThread } from "./in-thread";
+import { inThread, lookInThread, requireLockedThread, requireThread } from "./in-thread";
 import { joinThread } from "./join-thread";
 import { publish } from "./live/channels";
 import { type ParticipantRole, requireMay, standingOf } from "./roles";
@@ -59,7 +59,7 @@ export const addParticipants = api(
     };
     const request = ["POST /threads/:id/participants", id, req];
     const once = { orgId: orgID, caller: userID, key, request, threadId: id };
-    const added = await inThread(orgID, id, (tx) => runOnce(tx, once, () => add(tx)));
+    const added = await inThread(who, id, (tx) => runOnce(tx, once, () => add(tx)));
     publish(orgID, id, entries);
     prepareConversations(orgID, id, seats);
     return marked(added);
@@ -81,8 +81,9 @@ interface ListParticipantsResponse {
 export const listParticipants = api(
   { expose: true, auth: true, method: "GET", path: "/threads/:id/participants" },
   async ({ id }: { id: string }): Promise<ListParticipantsResponse> => {
-    const { orgID } = caller();
-    const { context } = await inThread(orgID, id, (tx) => requireThread(tx, orgID, id));
+    const who = caller();
+    const { orgID } = who;
+    const { context } = await lookInThread(who, id, (tx) => requireThread(tx, orgID, id));
     return { participants: context.participants, context };
   },
 );

@@ -50,7 +50,7 @@ export const removeParticipant = api(
     };
     const request = ["DELETE /threads/:id/participants/:participantId", id, participantId, new_host ?? null];
     const once = { orgId: orgID, caller: userID, key: req.idempotency_key, request, threadId: id };
-    const removed = await inThread(orgID, id, (tx) => runOnce(tx, once, () => remove(tx)));
+    const removed = await inThread(who, id, (tx) => runOnce(tx, once, () => remove(tx)));
     publish(orgID, id, entries);
     return marked(removed);
   },

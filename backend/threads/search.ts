@@ -1,7 +1,7 @@
 import { type APIError, api } from "encore.dev/api";
 import log from "encore.dev/log";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
-import { tenant } from "../db/tenant";
+import { seenBy } from "../db/tenant";
 import { embeddingsConfigured, toVector } from "../lib/embeddings";
 import { invalid } from "../lib/errors";
 import type { Message } from "../lib/events";
@@ -55,10 +55,11 @@ type Row = Omit<Message, "created_at"> & {
 export const search = api(
   { expose: true, auth: true, method: "GET", path: "/search" },
   async ({ q, limit = RESULTS_DEFAULT, thread_id }: SearchRequest): Promise<SearchResponse> => {
-    const { orgID } = caller();
+    const who = caller();
+    const { orgID } = who;
     whole("limit", limit);
     const vector = await vectorOf(orgID, q);
-    const rows = await tenant(orgID, async (tx) => {
+    const rows = await seenBy(who, async (tx) => {
       // HNSW knows no organizations: it is read on until enough rows of this one are found (pgvector 0.8, iterative scan).
       const query = await tx.queryRow<{ only_negations: boolean }>`
         select set_config('hnsw.iterative_scan', 'relaxed_order', true), numnode(q) > 0 and querytree(q) = 'T' as only_negations
@@ -66,7 +67,7 @@ export const search = api(
       if (query?.only_negations) throw onlyNegations();
       return tx.queryAll<Row>`
         with words as (
-          select id, rank from search_words(websearch_to_tsquery('simple', ${q}), ${thread_id ?? null}::text, ${CANDIDATES}::int)
+          select id, rank from search_words_seen(websearch_to_tsquery('simple', ${q}), ${thread_id ?? null}::text, ${CANDIDATES}::int)
         ), nearest as (
           select e.message_id as id, e.embedding <=> ${vector}::text::vector as distance
           from message_embeddings e

@@ -54,7 +54,7 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Answered
   const stored = new Promise<boolean>((resolve) => {
     tellStored = resolve;
   });
-  const said = await inThread(orgID, threadId, async (tx) => {
+  const said = await inThread(who, threadId, async (tx) => {
     const sent = await runOnce<Said>(
       tx,
       {

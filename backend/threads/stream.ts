@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { currentRequest } from "encore.dev";
 import { type APIError, api, ErrCode } from "encore.dev/api";
-import { type Tx, tenant } from "../db/tenant";
+import { seenBy, type Tx } from "../db/tenant";
 import { notFound, problem } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { connections } from "../lib/metrics";
@@ -43,14 +43,14 @@ export const streamThread = api.raw(
       if (!leave) throw tooManyStreams();
       connections.inc({ transport: "sse" });
       if (!isId("thread", id)) throw notFound("thread");
-      const lastSeq = await inReplayPlace(orgID, () => tenant(orgID, (tx) => readLastSeq(tx, orgID, id)));
+      const lastSeq = await inReplayPlace(orgID, () => seenBy(who, (tx) => readLastSeq(tx, orgID, id)));
       if (lastSeq === null) throw notFound("thread");
       const from = text === null ? null : requireCursor(id, text, lastSeq);
       resp.writeHead(200, SSE_HEADERS);
       resp.write(encodeRetry(RETRY_MS)); // Encore sends the head with the first bytes, so some must follow at once
       await follow(resp, { who, threadId: id, from });
     } catch (error) {
-      await refuse(resp, orgID, id, error);
+      await refuse(resp, who, id, error);
     } finally {
       leave?.();
       if (leave) connections.dec({ transport: "sse" });

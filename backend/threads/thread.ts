@@ -6,7 +6,7 @@ import { eraseAnswers, finishOnce, marked, type Once, runOnce } from "../lib/ide
 import type { Caller } from "../organizations/authenticate";
 import { adminCaller, caller } from "../organizations/caller";
 import { auditThread } from "./audit-thread";
-import { inThread, requireLockedThread, requireThread } from "./in-thread";
+import { inThread, lookInThread, requireLockedThread, requireThread } from "./in-thread";
 import { closeErased } from "./live/channels";
 import { requireMay } from "./roles";
 import type { ThreadContext } from "./thread-context";
@@ -24,8 +24,9 @@ interface ThreadResponse {
 export const getThread = api(
   { expose: true, auth: true, method: "GET", path: "/threads/:id" },
   async ({ id }: { id: string }): Promise<ThreadResponse> => {
-    const { orgID } = caller();
-    return inThread(orgID, id, async (tx) => {
+    const who = caller();
+    const { orgID } = who;
+    return lookInThread(who, id, async (tx) => {
       const thread = await threadView(tx, orgID, id);
       if (!thread) throw notFound("thread");
       const { context } = await requireThread(tx, orgID, id);
@@ -99,7 +100,7 @@ async function changeThread<T extends object>(
   const { orgID: orgId, userID } = who;
   let cancelling = NOTHING_CANCELLED;
   // Stored at first: that it was done. A retry that comes before the answer is known gives the answer.
-  const { answer, replayed } = await inThread(orgId, threadId, (tx) =>
+  const { answer, replayed } = await inThread(who, threadId, (tx) =>
     runOnce<{ answer?: T }>(tx, once, async () => {
       const locked = await requireLockedThread(tx, orgId, threadId);
       const isSettings = title !== undefined || when_busy !== undefined || anySetting(settings);
@@ -121,7 +122,7 @@ async function changeThread<T extends object>(
   );
   if (answer.answer) return { answer: answer.answer, replayed };
   await finishCancelling(orgId, threadId, cancelling);
-  const given = await inThread(orgId, threadId, (tx) => finishOnce(tx, once, () => after(tx)));
+  const given = await inThread(who, threadId, (tx) => finishOnce(tx, once, () => after(tx)));
   return { answer: given, replayed };
 }
 

@@ -89,6 +89,75 @@ const AUDITED: Record<string, Audited> = {
       ],
     };
   },
+  "POST /api-keys/{id}/rotate": async () => {
+    const { id } = await ok(org.call<{ id: string }>("POST", "/api-keys", { name: "old" }));
+    const { id: next } = await ok(org.call<{ id: string }>("POST", `/api-keys/${id}/rotate`, {}));
+    return {
+      told: [
+        { action: "key.created", target: id },
+        { action: "key.rotated", target: id, change: { new_key: next, user: org.userId } },
+      ],
+    };
+  },
+  "PATCH /people/{id}": async () => {
+    const id = await newPerson(org, "Ana");
+    await ok(org.call("PATCH", `/people/${id}`, { role: "admin" }));
+    await ok(org.call("PATCH", `/people/${id}`, { role: "admin" })); // nothing changes any more, and nothing is told
+    return {
+      told: [
+        { action: "member.added", target: id },
+        { action: "member.role_changed", target: id, change: { role: "admin", before: "member" } },
+      ],
+    };
+  },
+  "DELETE /people/{id}": async () => {
+    const id = await newPerson(org, "Ana");
+    await ok(org.call("DELETE", `/people/${id}`));
+    return {
+      told: [
+        { action: "member.added", target: id },
+        { action: "member.removed", target: id, change: { role: "member" } },
+      ],
+    };
+  },
+  "POST /threads/{id}/invitations": async () => {
+    const thread = await newThread(org);
+    const { id } = await ok(org.call<{ id: string }>("POST", `/threads/${thread}/invitations`, {}));
+    return {
+      told: [
+        { action: "thread.created", target: thread },
+        { action: "guest.invited", target: id, change: { thread, role: "speaker" } },
+      ],
+    };
+  },
+  "DELETE /threads/{id}/invitations/{invitationId}": async () => {
+    const thread = await newThread(org);
+    const { id } = await ok(org.call<{ id: string }>("POST", `/threads/${thread}/invitations`, {}));
+    await ok(org.call("DELETE", `/threads/${thread}/invitations/${id}`));
+    await ok(org.call("DELETE", `/threads/${thread}/invitations/${id}`)); // nothing changes any more, and nothing is told
+    return {
+      told: [
+        { action: "thread.created", target: thread },
+        { action: "guest.invited", target: id },
+        { action: "guest.invitation_revoked", target: id, change: { thread } },
+      ],
+    };
+  },
+  "POST /invitations/accept": async () => {
+    const thread = await newThread(org);
+    const { id, token } = await ok(
+      org.call<{ id: string; token: string }>("POST", `/threads/${thread}/invitations`, { role: "listener" }),
+    );
+    const other = await newOrganization({ ...graphyn, url: server.url });
+    const { user_id } = await ok(other.call<{ user_id: string }>("POST", "/invitations/accept", { token }));
+    return {
+      told: [
+        { action: "thread.created", target: thread },
+        { action: "guest.invited", target: id },
+        { action: "guest.added", target: user_id, change: { thread, invitation: id, role: "listener" } },
+      ],
+    };
+  },
   "POST /agents": async () => {
     const first = await newAgent(org, "Planner", "openai-proxy/dev-echo");
     const body = { agent_id: first, name: "Planner", system_prompt: "You plan." };

@@ -9,7 +9,15 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-const SERVER_ROLES = ["graphyn_tenant", "graphyn_dispatch", "graphyn_flush", "graphyn_search", "graphyn_audit"];
+const SERVER_ROLES = [
+  "graphyn_tenant",
+  "graphyn_dispatch",
+  "graphyn_flush",
+  "graphyn_search",
+  "graphyn_audit",
+  "graphyn_guest",
+  "graphyn_guest_reach",
+];
 
 /** A database of its own, as a user would make one: see docs/self-hosting.md. */
 export async function createDatabase(): Promise<TestDatabase> {

@@ -82,6 +82,14 @@ const REQUESTS: Record<string, () => Promise<Write>> = {
     const { id } = await ok(org.call<{ id: string }>("POST", "/api-keys", { name: "to go" }));
     return { path: `/api-keys/${id}`, other: { path: "/api-keys/key_01h455vb4pex5vsknk084sn02q" } };
   },
+  "POST /api-keys/{id}/rotate": async () => {
+    const make = () => ok(org.call<{ id: string }>("POST", "/api-keys", { name: "to rotate" }));
+    return {
+      path: `/api-keys/${(await make()).id}/rotate`,
+      body: { overlap_minutes: 5 },
+      other: { path: `/api-keys/${(await make()).id}/rotate` },
+    };
+  },
   "PUT /models/credentials/{upstream}": async () => ({
     path: "/models/credentials/dev",
     body: { api_key: "sk-0123456789" },
@@ -98,6 +106,15 @@ const REQUESTS: Record<string, () => Promise<Write>> = {
     headers: { "x-admin-key": graphyn.adminKey },
   }),
   "POST /people": async () => ({ path: "/people", body: { name: "Ana" }, other: { body: { name: "Ben" } } }),
+  "PATCH /people/{id}": async () => ({
+    path: `/people/${await newPerson(org, "Ana")}`,
+    body: { role: "admin" },
+    other: { body: { role: "guest" } },
+  }),
+  "DELETE /people/{id}": async () => ({
+    path: `/people/${await newPerson(org, "Ana")}`,
+    other: { path: `/people/${await newPerson(org, "Ben")}` },
+  }),
   "POST /threads": async () => ({
     path: "/threads",
     body: { title: "once", agents: [agent] },
@@ -133,6 +150,24 @@ const REQUESTS: Record<string, () => Promise<Write>> = {
   "DELETE /threads/{id}/participants/{participantId}": async () => {
     const { path, participant } = await participantOf(await newPerson(org, "Ana"));
     return { path: `${path}/${participant}`, other: { path: `${path}/part_01h455vb4pex5vsknk084sn02q` } };
+  },
+  "POST /threads/{id}/invitations": async () => ({
+    path: `/threads/${await newThread(org)}/invitations`,
+    body: { role: "listener" },
+    other: { body: { role: "speaker" } },
+  }),
+  "DELETE /threads/{id}/invitations/{invitationId}": async () => {
+    const path = `/threads/${await newThread(org)}/invitations`;
+    const { id } = await ok(org.call<{ id: string }>("POST", path, {}));
+    return { path: `${path}/${id}`, other: { path: `${path}/inv_01h455vb4pex5vsknk084sn02q` } };
+  },
+  "POST /invitations/accept": async () => {
+    const host = await newOrganization({ ...graphyn, url: beside.url });
+    const invite = async () => {
+      const path = `/threads/${await newThread(host)}/invitations`;
+      return (await ok(host.call<{ token: string }>("POST", path, {}))).token;
+    };
+    return { path: "/invitations/accept", body: { token: await invite() }, other: { body: { token: await invite() } } };
   },
   "POST /threads/{id}/turns/{turnId}/cancel": async () => {
     const id = await newThread(org, [agent]);

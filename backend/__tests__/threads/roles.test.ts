@@ -82,6 +82,7 @@ describe("roles of participants", () => {
       ["host"],
       async (id) => ["POST", `/threads/${id}/participants`, { people: [extra], role: "host" }],
     ],
+    ["invite a guest", ["host"], async (id) => ["POST", `/threads/${id}/invitations`, {}]],
     ["remove", ["host"], async (id) => ["DELETE", `/threads/${id}/participants/${(await named(id, "Talker")).id}`]],
     [
       "change a role",

@@ -42,7 +42,7 @@ export async function changeThread<T extends object>(
 ): Promise<T & { replayed?: string }> {
   const { orgID } = who;
   const afterwards: Afterwards = { entries: new Map(), cancelling: new Map(), starting: [], later: [] };
-  const answered = await inThread(orgID, threadId, (tx) =>
+  const answered = await inThread(who, threadId, (tx) =>
     runOnce(tx, { orgId: orgID, caller: who.userID, key, request, threadId }, async () => {
       if (otherThreadId !== undefined && otherThreadId < threadId) await requireLockedThread(tx, orgID, otherThreadId);
       const state = await requireLockedThread(tx, orgID, threadId);

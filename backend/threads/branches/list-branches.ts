@@ -1,6 +1,6 @@
 import { api } from "encore.dev/api";
 import { caller } from "../../organizations/caller";
-import { inThread, requireThread } from "../in-thread";
+import { lookInThread, requireThread } from "../in-thread";
 import type { ThreadContext } from "../thread-context";
 import { type Branch, branchViews } from "./branch-view";
 
@@ -13,8 +13,9 @@ interface ListBranchesResponse {
 export const listBranches = api(
   { expose: true, auth: true, method: "GET", path: "/threads/:id/branches" },
   async ({ id }: { id: string }): Promise<ListBranchesResponse> => {
-    const { orgID } = caller();
-    return inThread(orgID, id, async (tx) => {
+    const who = caller();
+    const { orgID } = who;
+    return lookInThread(who, id, async (tx) => {
       const { context } = await requireThread(tx, orgID, id);
       return { branches: await branchViews(tx, orgID, id), context };
     });

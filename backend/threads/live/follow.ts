@@ -4,7 +4,8 @@ import type { LiveEvent } from "../../lib/events";
 import { encodeEvent, encodeRetry, HEARTBEAT } from "../../lib/sse";
 import { stopping } from "../../lib/stopping";
 import type { Caller } from "../../organizations/authenticate";
-import { CREDENTIAL_ENDS, type CredentialEnd, credentialEnd } from "../../organizations/credential-end";
+import { CREDENTIAL_ENDS, type CredentialEnd } from "../../organizations/credential-end";
+import { watchCredential } from "../../organizations/watch-credentials";
 import { encodeOnce } from "./encode-once";
 import type { Delivery } from "./place";
 import { readFrom } from "./read";
@@ -34,24 +35,22 @@ const encode = encodeOnce(({ event, cursor }: Delivery) => encodeEvent({ id: cur
  * the database cannot be read.
  */
 export async function follow(resp: ServerResponse, { who, threadId, from }: Following): Promise<void> {
-  const orgId = who.orgID;
   const gone = new AbortController();
   const leave = () => gone.abort();
-  const beat = setInterval(() => void heartbeat(), HEARTBEAT_MS);
+  const beat = setInterval(heartbeat, HEARTBEAT_MS);
   const life = setTimeout(leave, STREAM_LIFETIME_MS * (1 + Math.random() * STREAM_LIFETIME_JITTER));
   // A session ends at the second: its token lives a minute or so, and a client comes back with a fresh one.
   const sessionMs = Math.max(0, who.expiresAt - Date.now());
   const isBrief = who.via === "session" && sessionMs < STREAM_LIFETIME_MS;
   const session = isBrief ? setTimeout(() => end("session_expired"), sessionMs) : undefined;
+  const unwatch = watchCredential(who, threadId, end);
   resp.once("close", leave); // on hosts that tell
   stopping.addEventListener("abort", leave, { once: true });
   resp.on("error", leave); // an error that nobody listens for would end the process
 
-  async function heartbeat(): Promise<void> {
+  function heartbeat(): void {
     // A reader in the middle of a long history is not ended by a heartbeat: the replay minds how slow it is.
     if (resp.writableLength <= UNREAD_BYTES_MAX && !gone.signal.aborted) resp.write(HEARTBEAT);
-    const why = await credentialEnd(who).catch(() => null); // the database is away: the next beat asks again
-    if (why) end(why);
   }
   function end(why: CredentialEnd): void {
     if (gone.signal.aborted) return;
@@ -66,7 +65,7 @@ export async function follow(resp: ServerResponse, { who, threadId, from }: Foll
 
   try {
     const why = await readFrom({
-      orgId,
+      who,
       threadId,
       from,
       signal: gone.signal,
@@ -77,7 +76,9 @@ export async function follow(resp: ServerResponse, { who, threadId, from }: Foll
       resp.destroy(); // what it did not read in time is not kept for it: it resumes from the log
       return;
     }
-    if (why === "erased") lastWord("thread_erased", "This thread was erased.");
+    // A guest sees no difference between a thread that is gone and one that they left.
+    if (why === "erased" && who.role === "guest") lastWord("not_in_thread", CREDENTIAL_ENDS.not_in_thread);
+    else if (why === "erased") lastWord("thread_erased", "This thread was erased.");
     if (stopping.aborted) resp.write(encodeRetry(COME_BACK_MS_MIN + Math.random() * COME_BACK_MS_SPREAD));
     resp.end();
     setTimeout(() => resp.destroy(), LAST_WORDS_MS_MAX).unref(); // changes nothing for a reader that has taken all
@@ -85,6 +86,7 @@ export async function follow(resp: ServerResponse, { who, threadId, from }: Foll
     clearInterval(beat);
     clearTimeout(life);
     clearTimeout(session);
+    unwatch();
     stopping.removeEventListener("abort", leave);
   }
 }

@@ -1,4 +1,4 @@
-import { tenant } from "../../db/tenant";
+import { seenBy, type Viewer } from "../../db/tenant";
 import { readLog } from "../log";
 import { channelOf, holdChannel, refresh } from "./channels";
 import { type Page, type Reading, runReader } from "./reader";
@@ -13,19 +13,21 @@ const REPLAY_PAGE = 200;
  * Reads a thread from a cursor on, for any transport: each entry of its log and each word of its running turns exactly once and in order.
  * SPEC.md says what holds. Resolves with why it ended; rejects when the database cannot be read.
  */
-export function readFrom(reading: Reading & { orgId: string }): Promise<ReaderEnd> {
-  const { orgId, threadId } = reading;
+export function readFrom(reading: Reading & { who: Viewer }): Promise<ReaderEnd> {
+  const { who, threadId } = reading;
+  const orgId = who.orgID;
   return runReader(reading, {
-    readPage: (after) => inReplayPlace(orgId, () => readPage(orgId, threadId, after)),
-    readShown: () => inReplayPlace(orgId, () => tenant(orgId, (tx) => readShown(tx, orgId, threadId))),
+    readPage: (after) => inReplayPlace(orgId, () => readPage(who, threadId, after)),
+    readShown: () => inReplayPlace(orgId, () => seenBy(who, (tx) => readShown(tx, orgId, threadId))),
     hold: (seq) => holdChannel(orgId, threadId, seq),
     refresh: () => refresh(orgId, threadId),
   });
 }
 
-function readPage(orgId: string, threadId: string, after: number): Promise<Page> {
+function readPage(who: Viewer, threadId: string, after: number): Promise<Page> {
+  const orgId = who.orgID;
   const channel = channelOf(orgId, threadId);
-  return tenant(orgId, async (tx) => {
+  return seenBy(who, async (tx) => {
     // The words first, as everywhere: then the log that is read after them has the start of each turn.
     const words =
       channel !== null && channel.readers > 0 ? [] : await readSaid(tx, orgId, [threadId], channel?.known() ?? {});

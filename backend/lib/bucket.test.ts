@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { makeBucket } from "./rate";
+import { makeBucket } from "./bucket";
 
 describe("a bucket", () => {
   it("gives its size at once, then so many a second and no more, and says how long to wait (WS-1)", () => {

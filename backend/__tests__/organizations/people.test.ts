@@ -1,0 +1,95 @@
+import { beforeEach, describe, expect, inject, it } from "vitest";
+import { adminQuery } from "../harness/database";
+import { newOrganization, newThread, ok, type Problem, request, type TestOrganization } from "../harness/organization";
+import { ofType, openStream } from "../harness/stream";
+import { openSocket } from "../realtime/socket";
+
+type Person = TestOrganization & { keyId: string };
+
+let org: TestOrganization;
+beforeEach(async () => {
+  org = await newOrganization();
+});
+
+async function person(role: string): Promise<Person> {
+  const { id } = await ok(org.call<{ id: string }>("POST", "/people", { name: role, role }));
+  const key = await ok(org.call<{ id: string; api_key: string }>("POST", "/api-keys", { name: "key", user_id: id }));
+  return {
+    ...org,
+    userId: id,
+    apiKey: key.api_key,
+    keyId: key.id,
+    call: (method, path, body, headers) =>
+      request(org.url, method, path, body, { authorization: `Bearer ${key.api_key}`, ...headers }),
+  };
+}
+
+const reasonOf = async (answer: Promise<{ status: number; body: Problem }>) => (await answer).body.details?.reason;
+
+describe("people's roles in the organization", () => {
+  it("are changed by admins, and owners are made and unmade by owners alone (AGT-2)", async () => {
+    const [admin, member] = [await person("admin"), await person("member")];
+    expect(await ok(admin.call("PATCH", `/people/${member.userId}`, { role: "guest" }))).toMatchObject({
+      id: member.userId,
+      role: "guest",
+    });
+    expect(await reasonOf(admin.call("PATCH", `/people/${member.userId}`, { role: "owner" }))).toBe("owner_required");
+    expect(await reasonOf(admin.call("PATCH", `/people/${org.userId}`, { role: "member" }))).toBe("owner_required");
+    expect(await reasonOf(admin.call("DELETE", `/people/${org.userId}`))).toBe("owner_required");
+    expect(await reasonOf(admin.call("POST", "/people", { name: "x", role: "owner" }))).toBe("owner_required");
+    await ok(org.call("PATCH", `/people/${member.userId}`, { role: "owner" }));
+    await ok(org.call("DELETE", `/people/${member.userId}`));
+  });
+
+  it("leave an owner, also when two go at once (AGT-2)", async () => {
+    expect(await reasonOf(org.call("PATCH", `/people/${org.userId}`, { role: "member" }))).toBe("last_owner");
+    expect(await reasonOf(org.call("DELETE", `/people/${org.userId}`))).toBe("last_owner");
+    const second = await person("owner");
+    const both = await Promise.all([
+      org.call("PATCH", `/people/${org.userId}`, { role: "member" }),
+      second.call("PATCH", `/people/${second.userId}`, { role: "member" }),
+    ]);
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 400]);
+  });
+
+  it("end what is open when they change, to come back as what one is now (AGT-2)", async () => {
+    const admin = await person("admin");
+    const id = await newThread(org);
+    const [socket, stream] = [await openSocket(admin, id), await openStream(admin, id)];
+    await socket.first("welcome");
+    await ok(org.call("PATCH", `/people/${admin.userId}`, { role: "member" }));
+    expect(await socket.first("bye")).toMatchObject({ reason: "role_changed", reconnect: true });
+    await stream.until((received) => ofType(received, "error").some(({ reason }) => reason === "role_changed"));
+    await expect.poll(async () => (await admin.call("GET", "/api-keys")).status, { timeout: 10_000 }).toBe(403);
+  });
+});
+
+describe("a person who comes from Clerk", () => {
+  it("is changed and removed there (SEC-3, AGT-2)", async () => {
+    const member = await person("member");
+    await adminQuery(inject("graphyn").adminUrl, "update users set external_id = 'user_2abc' where id = $1", [
+      member.userId,
+    ]);
+    const change = org.call<Problem>("PATCH", `/people/${member.userId}`, { role: "admin" });
+    expect(await reasonOf(change)).toBe("managed_by_clerk");
+    expect(await reasonOf(org.call("DELETE", `/people/${member.userId}`))).toBe("managed_by_clerk");
+    expect((await member.call("GET", "/threads")).status).toBe(200);
+  });
+});
+
+describe("a person who is removed", () => {
+  it("has no key and nothing open any more; what they said stays (SEC-4)", async () => {
+    const member = await person("member");
+    const id = await newThread(org, [], [member.userId]);
+    await ok(member.call("POST", `/threads/${id}/messages`, { content: "I was here" }));
+    const [socket, stream] = [await openSocket(member, id), await openStream(member, id)];
+    await socket.first("welcome");
+    await ok(org.call("DELETE", `/people/${member.userId}`));
+    expect(await socket.first("bye")).toMatchObject({ reason: "key_invalid", reconnect: false });
+    await stream.until((received) => ofType(received, "error").some(({ reason }) => reason === "key_invalid"));
+    await expect.poll(async () => (await member.call("GET", "/threads")).status, { timeout: 10_000 }).toBe(401);
+    expect(JSON.stringify(await ok(org.call("GET", `/threads/${id}/messages`)))).toContain("I was here");
+    expect(JSON.stringify(await ok(org.call("GET", "/people")))).not.toContain(member.userId);
+    expect(await reasonOf(org.call("DELETE", `/people/${member.userId}`))).toBe("person_not_found");
+  });
+});

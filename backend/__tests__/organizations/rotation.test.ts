@@ -1,0 +1,119 @@
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { adminQuery } from "../harness/database";
+import { newOrganization, newPerson, ok, type Problem, request, type TestOrganization } from "../harness/organization";
+
+interface Key {
+  id: string;
+  api_key: string;
+  scopes: string[];
+}
+
+interface Rotated extends Key {
+  expires_at: string;
+  old_key_ends_at: string;
+}
+
+let org: TestOrganization;
+beforeAll(async () => {
+  org = await newOrganization();
+});
+
+const make = (body: object = {}) => ok(org.call<Key>("POST", "/api-keys", { name: "a key", ...body }));
+const as = <T>(key: { api_key: string }, method: string, path: string, body?: unknown, headers = {}) =>
+  request<T>(org.url, method, path, body, { authorization: `Bearer ${key.api_key}`, ...headers });
+const works = async (key: { api_key: string }) => (await as(key, "GET", "/threads")).status;
+const listed = async (id: string) => {
+  const { api_keys } = await ok(
+    org.call<{ api_keys: { id: string; replaced_by: string | null; user_id: string; name: string }[] }>(
+      "GET",
+      "/api-keys",
+    ),
+  );
+  return api_keys.find((key) => key.id === id);
+};
+
+describe("rotating a key", () => {
+  it("makes one of the same name, person and scopes, and lets the old one work for the overlap (SEC-4)", async () => {
+    const old = await make({ scopes: ["threads:read"] });
+    const rotated = await ok(org.call<Rotated>("POST", `/api-keys/${old.id}/rotate`, { overlap_minutes: 30 }));
+    expect(rotated.scopes).toEqual(["threads:read"]);
+    const minutes = (Date.parse(rotated.old_key_ends_at) - Date.now()) / 60_000;
+    expect(minutes).toBeGreaterThan(25);
+    expect(minutes).toBeLessThan(31);
+    expect([await works(old), await works(rotated)]).toEqual([200, 200]);
+    expect(await listed(old.id)).toMatchObject({ name: "a key", user_id: org.userId, replaced_by: rotated.id });
+    expect(await listed(rotated.id)).toMatchObject({ name: "a key", user_id: org.userId, replaced_by: null });
+  });
+
+  it("says when a key was last used (SEC-4)", async () => {
+    const key = await make();
+    expect(await listed(key.id)).toMatchObject({ last_used_at: null });
+    expect(await works(key)).toBe(200);
+    expect(await listed(key.id)).toMatchObject({ last_used_at: expect.stringMatching(/^\d{4}-/) });
+  });
+
+  it("without an overlap ends the old one (SEC-4)", async () => {
+    const old = await make();
+    const rotated = await ok(org.call<Rotated>("POST", `/api-keys/${old.id}/rotate`, { overlap_minutes: 0 }));
+    await expect.poll(() => works(old), { timeout: 10_000, interval: 250 }).toBe(401);
+    expect(await works(rotated)).toBe(200);
+  });
+
+  it("never makes the old one live longer (SEC-4)", async () => {
+    const old = await make({ days: 1 });
+    const { old_key_ends_at } = await ok(
+      org.call<Rotated>("POST", `/api-keys/${old.id}/rotate`, { overlap_minutes: 10_080 }),
+    );
+    expect(Date.parse(old_key_ends_at) - Date.now()).toBeLessThan(25 * 3_600_000);
+  });
+
+  it("is done once: by a key for itself, and again with the same answer for a retry (SEC-4, THR-6)", async () => {
+    const old = await make({ scopes: ["threads:read"] });
+    const headers = { "idempotency-key": old.id };
+    const first = await ok(as<Rotated>(old, "POST", `/api-keys/${old.id}/rotate`, {}, headers));
+    expect(await ok(as<Rotated>(old, "POST", `/api-keys/${old.id}/rotate`, {}, headers))).toEqual(first);
+    const kept = await adminQuery(inject("graphyn").adminUrl, "select response from idempotency_keys where key = $1", [
+      old.id,
+    ]);
+    expect(JSON.stringify(kept)).not.toContain(first.api_key);
+    const again = await as<Problem>(old, "POST", `/api-keys/${old.id}/rotate`, {});
+    expect(again.body.details).toMatchObject({ reason: "key_ended", replaced_by: first.id });
+  });
+
+  it("is refused for others' keys without the scope, and for keys that may more (SEC-4)", async () => {
+    const other = await make();
+    const narrow = await make({ scopes: ["threads:read"] });
+    const manager = await make({ scopes: ["keys:manage"] });
+    const rotate = (key: Key) => as<Problem>(key, "POST", `/api-keys/${other.id}/rotate`, {});
+    expect((await rotate(narrow)).body.details.reason).toBe("scope_missing");
+    expect((await rotate(manager)).body.details.reason).toBe("scope_beyond_own");
+    await ok(org.call("DELETE", `/api-keys/${other.id}`));
+    expect((await org.call<Problem>("POST", `/api-keys/${other.id}/rotate`, {})).body.details.reason).toBe("key_ended");
+    const nobodys = await org.call<Problem>("POST", "/api-keys/key_01h455vb4pex5vsknk084sn02q/rotate", {});
+    expect(nobodys.body.details.reason).toBe("api_key_not_found");
+  });
+});
+
+describe("a key for somebody else", () => {
+  it("acts for them, within their role (SEC-4, AGT-2)", async () => {
+    const member = await newPerson(org, "Ada");
+    const key = await make({ user_id: member });
+    expect((await as<Problem>(key, "GET", "/api-keys")).body.details.reason).toBe("admin_required");
+    expect(await works(key)).toBe(200);
+    const unknown = await org.call<Problem>("POST", "/api-keys", {
+      name: "x",
+      user_id: "user_01h455vb4pex5vsknk084sn02q",
+    });
+    expect(unknown.body.details.reason).toBe("person_not_found");
+  });
+
+  it("is no way for an admin to become an owner (SEC-4)", async () => {
+    const { id } = await ok(org.call<{ id: string }>("POST", "/people", { name: "Admin", role: "admin" }));
+    const admin = await make({ user_id: id });
+    const refused = await as<Problem>(admin, "POST", "/api-keys", { name: "more", user_id: org.userId });
+    expect(refused).toMatchObject({ status: 403, body: { details: { reason: "owner_required" } } });
+    const owners = await make();
+    const rotated = await as<Problem>(admin, "POST", `/api-keys/${owners.id}/rotate`, {});
+    expect(rotated).toMatchObject({ status: 403, body: { details: { reason: "owner_required" } } });
+  });
+});

@@ -1,0 +1,114 @@
+import { api, ErrCode, type Header } from "encore.dev/api";
+import { secret } from "encore.dev/config";
+import type { Max, Min } from "encore.dev/validate";
+import { actorOf, appendAudit } from "../audit/append-audit";
+import { type Tx, tenant } from "../db/tenant";
+import { notFound, problem } from "../lib/errors";
+import { marked, runOnce } from "../lib/idempotency";
+import { whole } from "../lib/whole";
+import type { Caller } from "./authenticate";
+import { adminCaller, caller } from "./caller";
+import { requireScope } from "./enforce-policy";
+import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
+import { requireNoMore } from "./key-limits";
+import type { Role } from "./policy";
+
+const apiKeyHashKey = secret("ApiKeyHashKey");
+/** Long enough to put the new key where the old one stands, and short enough that nobody forgets it. */
+const OVERLAP_MINUTES_DEFAULT = 60;
+
+interface RotateApiKeyRequest {
+  id: string;
+  /** How long the old key still works: 0 is not at all, at most a week; 60 by default. It never works longer than it would have. */
+  overlap_minutes?: number & (Min<0> & Max<10080>);
+  /** Days until the new key expires; 90 by default. */
+  days?: number & (Min<1> & Max<365>);
+  /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
+  idempotency_key?: Header<"Idempotency-Key">;
+}
+
+interface RotateApiKeyResponse {
+  /** The new key's id: name, person and scopes are those of the old one. */
+  id: string;
+  /** Shown once; only its hash is stored. */
+  api_key: string;
+  scopes: string[];
+  expires_at: string;
+  /** When the old key ends. */
+  old_key_ends_at: string;
+  /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
+  replayed?: Header<"Idempotent-Replayed">;
+}
+
+interface OldKey {
+  name: string;
+  user_id: string;
+  scopes: string[];
+  role: Role;
+  ended: boolean;
+  replaced_by: string | null;
+}
+
+/**
+ * Makes a key in place of another, with its name, person and scopes; the old one works on for the overlap. Every key can rotate itself; others'
+ * are for owners and admins.
+ */
+export const rotateApiKey = api(
+  { expose: true, auth: true, method: "POST", path: "/api-keys/:id/rotate" },
+  async ({ id, idempotency_key: key, ...req }: RotateApiKeyRequest): Promise<RotateApiKeyResponse> => {
+    const who = caller();
+    const { orgID, userID } = who;
+    const { overlap_minutes = OVERLAP_MINUTES_DEFAULT, days = KEY_DAYS_DEFAULT } = req;
+    whole("overlap_minutes", overlap_minutes);
+    whole("days", days);
+    if (id !== who.keyID) {
+      adminCaller();
+      requireScope(who, "keys:manage");
+    }
+    const request = ["POST /api-keys/:id/rotate", id, overlap_minutes, days];
+    // The answer holds the key itself: kept for a retry, it is sealed.
+    const once = { orgId: orgID, caller: userID, key, request, sealWith: apiKeyHashKey() };
+    const rotated = await tenant(orgID, (tx) =>
+      runOnce(tx, once, () => rotate(tx, who, { id, overlapMinutes: overlap_minutes, days })),
+    );
+    return marked(rotated);
+  },
+);
+
+interface Rotation {
+  id: string;
+  overlapMinutes: number;
+  days: number;
+}
+
+async function rotate(tx: Tx, who: Caller, { id, overlapMinutes, days }: Rotation): Promise<RotateApiKeyResponse> {
+  const { orgID: orgId } = who;
+  const old = await tx.queryRow<OldKey>`
+    select k.name, k.user_id, k.scopes, m.role, k.replaced_by, k.revoked_at is not null or k.expires_at <= now() as ended
+    from api_keys k join members m using (org_id, user_id)
+    where k.org_id = ${orgId} and k.id = ${id} for update of k`;
+  if (!old) throw notFound("API key");
+  if (old.ended || old.replaced_by !== null) throw keyEnded(old);
+  if (id !== who.keyID) requireNoMore(who, old);
+  const { name, user_id: userId, scopes } = old;
+  const made = await insertKey(tx, { orgId, userId, name, scopes, days, hashSecret: apiKeyHashKey() });
+  const ends = await tx.queryRow<{ expires_at: Date }>`
+    update api_keys
+    set replaced_by = ${made.id}, expires_at = least(expires_at, now() + make_interval(mins => ${overlapMinutes}::int))
+    where org_id = ${orgId} and id = ${id} returning expires_at`;
+  const old_key_ends_at = ends?.expires_at.toISOString() ?? "";
+  const target = { type: "key", id };
+  const change = { new_key: made.id, user: userId, expires_at: made.expires_at, old_key_ends_at };
+  await appendAudit(tx, { orgId, actor: actorOf(who), action: "key.rotated", target, change });
+  return { ...made, old_key_ends_at };
+}
+
+function keyEnded({ replaced_by }: OldKey) {
+  return problem(
+    ErrCode.FailedPrecondition,
+    "key_ended",
+    replaced_by ? "Another key has taken this one's place already." : "This key has expired or was revoked.",
+    replaced_by ? "Rotate the newer key: details.replaced_by." : "Make a new key: POST /api-keys.",
+    { replaced_by, context: null },
+  );
+}
