@@ -48,9 +48,14 @@ export async function reconcile(): Promise<void> {
       select distinct org_id from agent_versions
       where state <> 'ready' and created_at < now() - make_interval(secs => ${GRACE_SECONDS}) limit ${UNFINISHED_ORGS_MAX}`,
     due: await tx.queryAll<{ org_id: string }>`
-      select org_id from letta_tenants
-      where ready_at is not null and (reconciled_at is null or reconciled_at < now() - ${COMPARE_EVERY}::text::interval)
-      order by reconciled_at nulls first limit ${COMPARED_ORGS_MAX}`,
+      select org_id from (
+        (select org_id, reconciled_at from letta_tenants
+          where ready_at is not null and reconciled_at is null limit ${COMPARED_ORGS_MAX})
+        union all
+        (select org_id, reconciled_at from letta_tenants
+          where ready_at is not null and reconciled_at < now() - ${COMPARE_EVERY}::text::interval
+          order by reconciled_at limit ${COMPARED_ORGS_MAX})
+      ) due order by reconciled_at nulls first limit ${COMPARED_ORGS_MAX}`,
   }));
   for (const orgId of new Set([...unfinished, ...due].map((row) => row.org_id))) {
     try {

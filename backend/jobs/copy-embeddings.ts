@@ -25,7 +25,8 @@ export const copyEmbeddings: Task = async (payload) => {
       await tx.exec`
         insert into message_embeddings (org_id, message_id, embedding)
         select m.org_id, m.id, e.embedding
-        from messages m join message_embeddings e on e.org_id = m.org_id and e.message_id = m.origin->>'message_id'
+        from messages m cross join lateral (
+          select embedding from message_embeddings e where e.org_id = m.org_id and e.message_id = m.origin->>'message_id' limit 1) e
         where m.org_id = ${org_id} and m.thread_id = ${thread_id} and m.seq > ${at} and m.seq <= ${to}
         on conflict (org_id, message_id) do nothing`;
       return tx.queryAll<{ id: string; content: string }>`

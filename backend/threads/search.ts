@@ -8,6 +8,7 @@ import type { Message } from "../lib/events";
 import { whole } from "../lib/whole";
 import { embedTexts } from "../models/embed";
 import { caller } from "../organizations/caller";
+import { nearestTo } from "./nearest";
 
 const RESULTS_DEFAULT = 20;
 /** The words alone must do when the embeddings endpoint takes longer. */
@@ -60,27 +61,20 @@ export const search = api(
     whole("limit", limit);
     const vector = await vectorOf(orgID, q);
     const rows = await seenBy(who, async (tx) => {
-      // HNSW knows no organizations: it is read on until enough rows of this one are found (pgvector 0.8, iterative scan).
       const query = await tx.queryRow<{ only_negations: boolean }>`
-        select set_config('hnsw.iterative_scan', 'relaxed_order', true), numnode(q) > 0 and querytree(q) = 'T' as only_negations
-        from websearch_to_tsquery('simple', ${q}) q`;
+        select numnode(q) > 0 and querytree(q) = 'T' as only_negations from websearch_to_tsquery('simple', ${q}) q`;
       if (query?.only_negations) throw onlyNegations();
+      const nearest = vector === null ? [] : await nearestTo(tx, orgID, thread_id ?? null, vector, CANDIDATES);
       return tx.queryAll<Row>`
         with words as (
           select id, rank from search_words_seen(websearch_to_tsquery('simple', ${q}), ${thread_id ?? null}::text, ${CANDIDATES}::int)
-        ), nearest as (
-          select e.message_id as id, e.embedding <=> ${vector}::text::vector as distance
-          from message_embeddings e
-          where e.org_id = ${orgID} and ${vector}::text is not null
-            and (${thread_id ?? null}::text is null or exists (
-              select from messages m where m.org_id = e.org_id and m.id = e.message_id and m.thread_id = ${thread_id ?? null}))
-          order by e.embedding <=> ${vector}::text::vector limit ${CANDIDATES}
         ), meaning as (
-          select id, row_number() over (order by distance, id) as rank from nearest where distance < 1
+          select id, rank from unnest(${nearest}::text[]) with ordinality n(id, rank)
         ), fused as (
           select id, coalesce(1.0 / (${FUSION_K}::int + words.rank), 0) + coalesce(1.0 / (${FUSION_K}::int + meaning.rank), 0) as score,
             words.rank is not null as words, meaning.rank is not null as meaning
           from words full join meaning using (id)
+          order by score desc, id desc limit ${limit}
         )
         select m.id, m.thread_id, m.seq, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id, m.mentions, m.reason,
           m.branch, m.origin, m.created_at, coalesce(not b.visible @> m.seq, false) as rewound,
@@ -89,7 +83,7 @@ export const search = api(
           join messages m on m.org_id = ${orgID} and m.id = f.id
           join threads t on (t.org_id, t.id) = (m.org_id, m.thread_id)
           left join thread_branches b on (b.org_id, b.thread_id, b.branch) = (t.org_id, t.id, t.branch)
-        order by f.score desc, m.id desc limit ${limit}`;
+        order by f.score desc, m.id desc`;
     });
     return { semantic: vector !== null, results: rows.map(toResult) };
   },

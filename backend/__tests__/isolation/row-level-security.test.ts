@@ -37,8 +37,12 @@ describe("row-level security", () => {
          left join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
        where c.relnamespace = 'public'::regnamespace and c.relname <> 'schema_migrations' and a.attname is distinct from 'org_id' order by 1`,
     );
-    // A GIN and an HNSW index; what each does instead is said beside it in the migration.
-    expect(others.map(({ index }) => index)).toEqual(["message_embeddings_hnsw", "messages_search"]);
+    // A GIN and an HNSW index, and one that is read over all organizations; what each does instead is said beside it in the migration.
+    expect(others.map(({ index }) => index)).toEqual([
+      "letta_tenants_due",
+      "message_embeddings_hnsw",
+      "messages_search",
+    ]);
   });
 
   it("ties every row that refers to another to the same organization by its foreign key (SEC-1)", async () => {
