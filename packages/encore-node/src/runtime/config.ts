@@ -31,7 +31,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     );
   const name = env.ENCORE_NODE_ENV || "local";
   return {
-    meta: JSON.parse(readFileSync(path, "utf8")) as AppMeta,
+    meta: withOrigins(JSON.parse(readFileSync(path, "utf8")) as AppMeta, env.ENCORE_NODE_CORS_ORIGINS),
     metaDir: dirname(resolve(path)),
     host: env.ENCORE_NODE_HOST || "127.0.0.1",
     port: integer(env, "ENCORE_NODE_PORT", DEFAULT_PORT, 0),
@@ -42,6 +42,15 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     statementTimeoutMs: integer(env, "ENCORE_NODE_DB_STATEMENT_TIMEOUT_MS", DEFAULT_STATEMENT_TIMEOUT_MS, 1),
     logLevel: env.ENCORE_NODE_LOG || env.ENCORE_LOG_LEVEL || "info",
   };
+}
+
+/** The app as built, with this deployment's own origins in place of `allow_origins_with_credentials`. */
+export function withOrigins(meta: AppMeta, list: string | undefined): AppMeta {
+  const origins = (list ?? "")
+    .split(",")
+    .map((origin) => origin.trim().toLowerCase().replace(/\/+$/, ""))
+    .filter((origin) => origin !== "");
+  return origins.length === 0 ? meta : { ...meta, cors: { ...meta.cors, allowOriginsWithCredentials: origins } };
 }
 
 function integer(env: NodeJS.ProcessEnv, name: string, fallback: number, least: number): number {
