@@ -284,8 +284,10 @@ describe("the audit log", () => {
     expect(entries.reverse()).toMatchObject(
       told.map(({ action, target, change = {} }) => ({ action, target: { id: target }, change })),
     );
-    for (const { actor } of entries) {
+    for (const { action, actor, target } of entries) {
       if (name === "POST /organizations") expect(actor).toEqual({ kind: "operator", id: "operator", user_id: null });
+      // Whoever comes from another organization is told as the guest they are here.
+      else if (action === "guest.added") expect(actor).toEqual({ kind: "user", id: target.id, user_id: null });
       else expect(actor).toMatchObject({ kind: "key", user_id: org.userId });
     }
     expect(await ok(of.call("GET", "/audit/verify"))).toMatchObject({ intact: true, broken: null, next_cursor: null });

@@ -105,6 +105,7 @@ describe.concurrent("a half-open connection", () => {
     const threadId = await newThread(org, [], [ada.userId]);
     const proxy = await startTcpProxy(org.url);
     const watcher = await openSocket(org, threadId);
+    await watcher.first("welcome"); // who is there already is no news
     const hers = await openSocket(ada, threadId, { at: proxy.url });
     await watcher.first("person", ({ person }) => person.user_id === ada.userId);
     proxy.fault = { kind: "black_hole" }; // both ends believe that they are connected
