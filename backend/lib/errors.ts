@@ -54,6 +54,8 @@ export type Noun =
   | "person"
   | "invitation"
   | "API key"
+  | "organization"
+  | "limit"
   | "model credential";
 
 /** Not there and not yours: one answer, made in one place, so that it cannot differ by a byte. */

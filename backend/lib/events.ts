@@ -19,7 +19,7 @@ export interface Message {
   turn_id: string | null;
   /** Ids of the people and agents of the thread that it addresses, by `mentions` or by @Name in its text. */
   mentions: string[];
-  /** Why the system said it, for programs: `hop_limit`, `turn_limit`, `token_limit`. Null in every other message. */
+  /** Why the system said it, for programs: `hop_limit`, `turn_limit`, `token_limit`, `budget_spent`. Null in every other message. */
   reason: string | null;
   /** The branch it was said in; 1 until the thread has another. The last words of a stopped turn belong to the branch it was asked in. */
   branch: number;
@@ -44,8 +44,16 @@ export type BranchAction = "rewind" | "edit" | "regenerate" | "split" | "restore
 /**
  * `asked`: somebody stopped the turn. `interrupted`: by a new message. `archived`: the thread was archived or erased. `token_limit`: another
  * agent asked for it, and the tokens of the exchange were spent before it began. `rewound`: the thread left the branch it was asked in.
+ * `budget_spent`: a limit of the organization was reached; which, says the event's `limit`.
  */
-export type CancelReason = "asked" | "interrupted" | "archived" | "token_limit" | "rewound";
+export type CancelReason = "asked" | "interrupted" | "archived" | "token_limit" | "rewound" | "budget_spent";
+
+/** One of the limits that an organization's admins set (`/limits`). */
+export interface LimitName {
+  scope: "organization" | "key" | "person" | "agent" | "thread";
+  scope_id: string;
+  metric: "requests_per_minute" | "tokens_per_minute" | "tokens_per_month" | "cost_micros_per_month";
+}
 
 export interface TokenUsage {
   prompt_tokens: number;
@@ -97,6 +105,8 @@ export type LogEvent =
       /** The person who asked for it. */
       cancelled_by: string | null;
       reason: CancelReason | null;
+      /** With `budget_spent`. */
+      limit?: LimitName;
     }
   /**
    * The conversation consists of the messages in `spans` from here on, and of what follows. What left it can be read with its branch, and

@@ -94,3 +94,17 @@ export const clerkEvents = new Counter({
 });
 for (const outcome of ["applied", "outdated", "replayed", "unknown", "refused", "failed"])
   clerkEvents.inc({ outcome }, 0);
+
+export const reservations = new Counter({
+  name: "graphyn_reservations_total",
+  help: "What limits were asked for before models were, where any hold. granted: it fitted; refused: it did not.",
+  labelNames: ["outcome"] as const,
+  registers,
+});
+for (const outcome of ["granted", "refused"]) reservations.inc({ outcome }, 0);
+
+export const budgetStops = new Counter({
+  name: "graphyn_budget_stops_total",
+  help: "Turns that were stopped because a limit was reached while they ran.",
+  registers,
+});

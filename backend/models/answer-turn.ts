@@ -2,6 +2,7 @@ import type { Context } from "../lib/tracing";
 import { type ChatBody, forget, lacksLastAnswer, remember } from "./ask-ahead";
 import { canonical } from "./canonical";
 import { takeGuess } from "./guesses";
+import type { Meter } from "./meter";
 import type { OpenTurn } from "./open-turns";
 import { recordCall } from "./record-call";
 import { UpstreamError } from "./upstream-error";
@@ -14,6 +15,7 @@ export type Ask = (request: {
   signal: AbortSignal;
   trace?: Context | undefined;
   isGuess?: boolean;
+  meter?: Meter;
 }) => AsyncIterable<UpstreamEvent>;
 
 /** What a turn's steps have been answered, so that a request which Letta repeats is answered again and not asked again. */
@@ -74,24 +76,27 @@ export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): Asy
 }
 
 async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask): AsyncGenerator<UpstreamEvent> {
-  const { orgId, turnId, agentId, signal } = turn;
+  const { orgId, turnId, agentId, signal, meter } = turn;
   const asked = step > 1 && turn.steer ? await turn.steer(body) : body;
   const guessed = takeGuess(turn, body);
   if (step === 1 && guessed === null && lacksLastAnswer(turn, body) && (await turn.doubt?.())) {
     forget(turn);
     throw new UpstreamError("cancelled", { code: "begins_anew" });
   }
-  const source = guessed ?? ask({ orgId, body: asked, signal, trace: turn.trace });
+  const source = guessed ?? ask({ orgId, body: asked, signal, trace: turn.trace, meter });
   const begun = performance.now();
   let usage: Usage | null = null;
   let upstream: string | null = null;
   let text = "";
+  let isCharged = true;
   // A call goes to Letta only with the answer's proper end: one that broke off must not be carried out, nor one of a stopped turn.
   const calls: UpstreamEvent[] = [];
   turn.hear({ type: "asked", step });
   const forgotten = forget(turn);
   try {
     for await (const event of source) {
+      const may = meter.heard(charsOf(event));
+      if (may !== true && !(await may)) throw new UpstreamError("cancelled");
       switch (event.type) {
         case "text":
           text += event.text;
@@ -125,6 +130,8 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
     turn.hear({ type: "answered", step });
   } catch (error) {
     const known = error instanceof UpstreamError ? error : new UpstreamError("unavailable", { cause: error });
+    // A provider that began to answer, or whose answer was not waited for, charges for it.
+    isCharged = upstream !== null || known.reason === "cancelled";
     if (known.reason !== "cancelled") {
       turn.hear({
         type: "failed",
@@ -151,11 +158,17 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
       agentId,
       upstream,
       model: String(body.model),
-      usage,
+      usage: meter.ended(usage, isCharged),
       guess,
       durationMs,
     });
   }
+}
+
+/** What of an answer counts: also what nobody sees. */
+function charsOf(event: UpstreamEvent): number {
+  if (event.type === "text" || event.type === "reasoning") return event.text.length;
+  return event.type === "tool_call" ? event.arguments.length + (event.name?.length ?? 0) : 0;
 }
 
 const TOO_LONG = {

@@ -8,8 +8,10 @@ import { answering, type Candidate } from "./candidates";
 import { cool, warm } from "./cooldown";
 import type { JsonObject } from "./json";
 import { ATTEMPTS_MAX, BACKOFF_MS, type GatewayLimits, RETRY_AFTER_MS_MAX, readLimits } from "./limits";
+import type { Meter } from "./meter";
 import { UpstreamError } from "./upstream-error";
 import type { UpstreamEvent } from "./upstream-event";
+import { estimateUsage } from "./usage";
 
 export interface Ask {
   /** Whose keys are used; null: the operator's alone. */
@@ -23,6 +25,8 @@ export interface Ask {
   trace?: Context | undefined;
   /** It is asked ahead of Letta. */
   isGuess?: boolean;
+  /** Says before each request whether it may be made. */
+  meter?: Meter;
 }
 
 /**
@@ -43,6 +47,7 @@ export async function* askUpstream(asking: Ask): AsyncGenerator<UpstreamEvent, v
       const candidate = waiting.shift();
       if (candidate === undefined) throw new UpstreamError("model_unknown");
       if (total.signal.aborted) throw total.signal.reason;
+      if (!(await mayAsk(asking, candidate))) throw new UpstreamError("cancelled");
       tried.add(candidate);
       const { name } = candidate.upstream;
       const asked = performance.now();
@@ -92,6 +97,11 @@ export async function* askUpstream(asking: Ask): AsyncGenerator<UpstreamEvent, v
   } finally {
     total.stop();
   }
+}
+
+async function mayAsk({ meter, body }: Ask, { price }: Candidate): Promise<boolean> {
+  if (meter === undefined) return true;
+  return meter.ask({ model: String(body.model), price, estimate: (chars) => estimateUsage(body, chars) });
 }
 
 /** By the GenAI semantic conventions: what was asked of whom, nothing of what was said. */

@@ -12,6 +12,7 @@ import { isObject, type JsonObject } from "./json";
 import { answerError, answerJson, answerNotLetta, errorBody } from "./openai-errors";
 import { BadRequest, readChatRequest } from "./read-request";
 import { recordCall } from "./record-call";
+import type { Price } from "./upstream";
 import { UpstreamError } from "./upstream-error";
 import type { UpstreamEvent, Usage } from "./upstream-event";
 
@@ -61,10 +62,11 @@ async function* askForLetta(orgId: string, body: JsonObject, signal: AbortSignal
   const begun = performance.now();
   let tokens: Usage | null = null;
   let upstream: string | null = null;
+  let price: Price | null = null;
   try {
     for await (const event of askUpstream({ orgId, body, signal })) {
       if (event.type === "usage") tokens = event.usage;
-      if (event.type === "begin") upstream = event.upstream;
+      if (event.type === "begin") ({ upstream, price } = event);
       yield event;
     }
   } finally {
@@ -75,6 +77,7 @@ async function* askForLetta(orgId: string, body: JsonObject, signal: AbortSignal
       upstream,
       model: String(body.model),
       usage: tokens,
+      price,
       durationMs: performance.now() - begun,
     });
   }

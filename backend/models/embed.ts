@@ -10,7 +10,7 @@ import { EMBEDDINGS_ATTEMPTS_MAX, EMBEDDINGS_BYTES_MAX, EMBEDDINGS_MS_MAX } from
 import { readText } from "./read-answer";
 import { recordCall } from "./record-call";
 import { refusalOf } from "./refusal";
-import type { Upstream } from "./upstream";
+import type { Price, Upstream } from "./upstream";
 import { toUpstreamError, UpstreamError } from "./upstream-error";
 import type { Usage } from "./upstream-event";
 import { operatorKey } from "./upstream-keys";
@@ -95,9 +95,14 @@ async function askAccounted(
   if (orgId !== null) {
     const durationMs = performance.now() - begun;
     const call = { orgId, purpose: "embedding", turnId: null, upstream: upstream.name, model: String(model) } as const;
-    recordCall({ ...call, usage: usageOf(text, body), durationMs });
+    recordCall({ ...call, usage: usageOf(text, body), price: priceOf(upstream, String(model)), durationMs });
   }
   return text;
+}
+
+/** An upstream's price is that of its chat models: an embedding model has one where it is listed with it. */
+function priceOf({ models }: Upstream, model: string): Price | null {
+  return models === "all" ? null : (models.find((listed) => listed.model === model)?.price ?? null);
 }
 
 async function ask(

@@ -5,6 +5,7 @@ import { type ChatBody, predict, sameRequest } from "./ask-ahead";
 import { guessPays, noteGuess } from "./guess-pays";
 import type { OpenTurn } from "./open-turns";
 import { type GuessOutcome, recordCall } from "./record-call";
+import type { Price } from "./upstream";
 import { UpstreamError } from "./upstream-error";
 import type { UpstreamEvent, Usage } from "./upstream-event";
 import { estimateUsage } from "./usage";
@@ -15,6 +16,7 @@ interface Guess {
   /** Ends the upstream request: the guess was wrong, or its turn is over. */
   drop: AbortController;
   upstream: string | null;
+  price: Price | null;
   /** Characters that came so far. */
   chars: number;
   /** As the provider counted, when the answer is complete. */
@@ -60,12 +62,23 @@ function askGuess(turn: OpenTurn, body: ChatBody, ask: Ask): void {
   const drop = new AbortController();
   const queue = createPushQueue<UpstreamEvent>(QUEUED_EVENTS_MAX);
   const begun = performance.now();
-  const made: Guess = { body, events: queue, drop, upstream: null, chars: 0, usage: null, refused: false, begun };
+  const made: Guess = {
+    body,
+    events: queue,
+    drop,
+    upstream: null,
+    price: null,
+    chars: 0,
+    usage: null,
+    refused: false,
+    begun,
+  };
   guesses.set(turn, made);
   void (async () => {
     try {
+      const { orgId, trace, meter } = turn;
       const signal = AbortSignal.any([turn.signal, drop.signal]);
-      for await (const event of ask({ orgId: turn.orgId, body, signal, trace: turn.trace, isGuess: true })) {
+      for await (const event of ask({ orgId, body, signal, trace, isGuess: true, meter })) {
         count(made, event);
         queue.push(event);
       }
@@ -78,8 +91,11 @@ function askGuess(turn: OpenTurn, body: ChatBody, ask: Ask): void {
 }
 
 function count(made: Guess, event: UpstreamEvent): void {
-  if (event.type === "begin") made.upstream = event.upstream;
-  else if (event.type === "usage") made.usage = event.usage;
+  if (event.type === "begin") {
+    made.upstream = event.upstream;
+    made.price = event.price;
+  }
+  if (event.type === "usage") made.usage = event.usage;
   else if (event.type === "text" || event.type === "reasoning") made.chars += event.text.length;
   else if (event.type === "tool_call") made.chars += event.arguments.length;
 }
@@ -126,6 +142,7 @@ function discard(turn: OpenTurn, made: Guess, outcome: GuessOutcome): void {
     upstream: made.upstream,
     model: String(made.body.model),
     usage: made.refused ? null : (made.usage ?? estimateUsage(made.body, made.chars)),
+    price: made.price,
     guess: outcome,
     durationMs: performance.now() - made.begun,
   });

@@ -1,6 +1,7 @@
 import type { Context } from "../lib/tracing";
 import type { ChatBody } from "./ask-ahead";
 import type { AskAhead } from "./guess-pays";
+import type { Meter } from "./meter";
 
 /**
  * The turns of this process that wait for Letta to ask its model on their behalf. Letta names the conversation in its request; whoever
@@ -29,6 +30,8 @@ export interface OpenTurn {
   trace?: Context | undefined;
   /** Aborted when the turn is stopped: the upstream request ends at once, and Letta is given what was said so far. */
   readonly signal: AbortSignal;
+  /** Counts what it takes, and stops it where it may take no more. */
+  readonly meter: Meter;
   hear(event: ModelEvent): void;
   /**
    * Asked when Letta's first request lacks the last answer of its conversation: true when Letta has indeed lost it. Then it is given no

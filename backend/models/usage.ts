@@ -35,6 +35,12 @@ export function estimateUsage(body: JsonObject, answerChars: number): Usage {
   };
 }
 
+/** What Letta tells of a call that did not come through the gateway. */
+export function usageOf(prompt_tokens: number, completion_tokens: number, estimated = false): Usage {
+  const total_tokens = prompt_tokens + completion_tokens;
+  return { prompt_tokens, completion_tokens, total_tokens, cached_tokens: null, reasoning_tokens: null, estimated };
+}
+
 export function estimateTokens(chars: number): number {
   return Math.ceil(chars / CHARS_PER_TOKEN);
 }

@@ -154,6 +154,12 @@ export const POLICY = {
   getModelCredential: { at: "GET /models/credentials/{upstream}", roles: ADMINS, scope: "models:manage" },
   deleteModelCredential: { at: "DELETE /models/credentials/{upstream}", roles: ADMINS, scope: "models:manage" },
 
+  // What is spent
+  listLimits: { at: "GET /limits", roles: ADMINS, scope: "budgets:read" },
+  setLimit: { at: "PUT /limits/{scope}/{scopeId}", roles: ADMINS, scope: "budgets:manage" },
+  deleteLimit: { at: "DELETE /limits/{scope}/{scopeId}", roles: ADMINS, scope: "budgets:manage" },
+  getUsage: { at: "GET /usage", roles: ADMINS, scope: "usage:read" },
+
   // The organization
   addPerson: { at: "POST /people", roles: ADMINS, scope: "people:manage" },
   /** Owners make owners: change-person.ts asks. */

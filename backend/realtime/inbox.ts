@@ -92,9 +92,14 @@ function refusal(id: string | null, error: unknown, retryMs?: number): RefusedMe
     reason: reason ?? "internal",
     message: code === ErrCode.Internal || !known ? "an internal error occurred" : known.message,
     hint: hint ?? "Try again in a moment. If it stays, the server's log knows more.",
-    retry_after_ms: retryMs ?? (PASSING.has(code) ? RETRY_MS : null),
+    retry_after_ms: retryMs ?? retryOf(details) ?? (PASSING.has(code) ? RETRY_MS : null),
     details,
   };
+}
+
+/** When a limit on spending lets it be tried again. */
+function retryOf({ retry_after_ms }: { retry_after_ms?: unknown }): number | null {
+  return typeof retry_after_ms === "number" ? retry_after_ms : null;
 }
 
 function tooFast(waitMs: number): APIError {

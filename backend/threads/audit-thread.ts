@@ -12,6 +12,8 @@ export async function auditThread(
   action: Extract<AuditAction, `thread.${string}`>,
   change: AuditEvent["change"] = {},
 ): Promise<void> {
+  // Turns that it ended are settled now and not at the commit: what counts them is locked before the end of the audit log's chain.
+  await tx.exec`set constraints turns_settle immediate`;
   await appendAudit(tx, {
     orgId: who.orgID,
     actor: actorOf(who),

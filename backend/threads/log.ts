@@ -3,6 +3,8 @@ import { embeddingsConfigured } from "../lib/embeddings";
 import { notFound } from "../lib/errors";
 import type { LogEntry, LogEvent, Message, MessageStatus, SenderType } from "../lib/events";
 import { newId } from "../lib/ids";
+import type { Reserved } from "../usage/estimates";
+import type { Asker } from "../usage/reserve";
 import { LEASE, PROCESS_ID } from "./turns/lease";
 
 /** A message to be appended; its seq and time are given by the log. */
@@ -39,6 +41,20 @@ export interface NewTurn {
   hop?: number;
   /** The turn that its message is to join. */
   steers_turn_id?: string | null;
+  /** For whom, and what is set aside for it: turns/reserve-turns.ts. */
+  asker?: Asker;
+  reserved?: Reserved | null;
+}
+
+/** What of a new turn its row says of spending. */
+export function spendingOf({ asker, reserved }: NewTurn) {
+  return {
+    asked_by: asker?.userId,
+    asked_key: asker?.keyId,
+    reserved_at: reserved?.at,
+    reserved_tokens: reserved?.tokens,
+    reserved_cost_micros: reserved?.costMicros,
+  };
 }
 
 /** A message is embedded once the answers to it have begun: the first word of an answer is waited for, the search is not. */
@@ -69,6 +85,7 @@ export async function appendLog(
     }
     return { ord: index + 1, kind: draft.type, data: {}, message: { id: newId("msg"), ...draft.message } };
   });
+  const asked = turns.map((turn) => ({ ...turn, ...spendingOf(turn) }));
   const appended = await tx.queryAll<{ seq: number; created_at: Date; branch: number }>`
     with draft as materialized (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as d(ord int, kind text, data jsonb, message jsonb)
@@ -89,11 +106,13 @@ export async function appendLog(
       where kind = 'message' returning id, sender_type
     ), turn as (
       insert into turns (org_id, id, thread_id, agent_id, agent_version_id, message_seq, lease_owner, lease_until, exchange_seq, hop,
-        steers_turn_id, branch)
+        steers_turn_id, branch, asked_by, asked_key, reserved_at, reserved_tokens, reserved_cost_micros)
       select ${orgId}, t.id, ${threadId}, t.agent_id, t.agent_version_id, base + 1, ${PROCESS_ID}, now() + ${LEASE}::text::interval,
-        t.exchange_seq, coalesce(t.hop, 0), t.steers_turn_id, head.branch
-      from head, jsonb_to_recordset(${JSON.stringify(turns)}::text::jsonb)
-        as t(id text, agent_id text, agent_version_id text, exchange_seq bigint, hop int, steers_turn_id text)
+        t.exchange_seq, coalesce(t.hop, 0), t.steers_turn_id, head.branch, t.asked_by, t.asked_key, t.reserved_at,
+        coalesce(t.reserved_tokens, 0), coalesce(t.reserved_cost_micros, 0)
+      from head, jsonb_to_recordset(${JSON.stringify(asked)}::text::jsonb)
+        as t(id text, agent_id text, agent_version_id text, exchange_seq bigint, hop int, steers_turn_id text, asked_by text, asked_key text,
+          reserved_at timestamptz, reserved_tokens bigint, reserved_cost_micros bigint)
     ), job as (
       select enqueue_job('embed_message', jsonb_build_object('message_id', id), ${EMBED_DELAY}::text::interval) from message
       where sender_type <> 'system' and ${embeddingsConfigured()}::boolean

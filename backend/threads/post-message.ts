@@ -4,6 +4,7 @@ import type { Message } from "../lib/events";
 import { marked } from "../lib/idempotency";
 import { incoming, inPart, SpanKind } from "../lib/tracing";
 import { caller } from "../organizations/caller";
+import { rateLimitFields } from "../usage/rate-limit-fields";
 import { sendMessage } from "./send-message";
 import type { ThreadContext } from "./thread-context";
 import type { QueuedTurn } from "./turns/queue-turns";
@@ -40,6 +41,10 @@ export interface PostMessageResponse {
   context: ThreadContext;
   /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
   replayed?: Header<"Idempotent-Replayed">;
+  /** The limits on spending that hold for this, in the form of draft-ietf-httpapi-ratelimit-headers. Absent where none does. */
+  rate_limit_policy?: Header<"RateLimit-Policy">;
+  /** What of them is left, and for how many seconds. */
+  rate_limit?: Header<"RateLimit">;
 }
 
 /** Says something in a thread. Stores the message and one queued turn for each answering agent, and answers at once. */
@@ -69,7 +74,7 @@ export const postMessage = api(
         whenBusy: when_busy,
         idempotencyKey: idempotency_key,
       });
-      return marked(said);
+      return { ...marked(said), ...rateLimitFields(said.limits) };
     });
   },
 );

@@ -1,13 +1,14 @@
 import { type APIError, api } from "encore.dev/api";
 import log from "encore.dev/log";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
-import { seenBy } from "../db/tenant";
+import { seenBy, tenant } from "../db/tenant";
 import { embeddingsConfigured, toVector } from "../lib/embeddings";
 import { invalid } from "../lib/errors";
 import type { Message } from "../lib/events";
 import { whole } from "../lib/whole";
 import { embedTexts } from "../models/embed";
 import { caller } from "../organizations/caller";
+import { reserve } from "../usage/reserve";
 import { nearestTo } from "./nearest";
 
 const RESULTS_DEFAULT = 20;
@@ -57,8 +58,12 @@ export const search = api(
   { expose: true, auth: true, method: "GET", path: "/search" },
   async ({ q, limit = RESULTS_DEFAULT, thread_id }: SearchRequest): Promise<SearchResponse> => {
     const who = caller();
-    const { orgID } = who;
+    const { orgID, userID: userId, keyID: keyId } = who;
     whole("limit", limit);
+    if (embeddingsConfigured()) {
+      const request = { orgId: orgID, userId, keyId, threadId: thread_id ?? null, requests: 1 as const };
+      await tenant(orgID, (tx) => reserve(tx, { ...request, turns: [] }, true));
+    }
     const vector = await vectorOf(orgID, q);
     const rows = await seenBy(who, async (tx) => {
       const query = await tx.queryRow<{ only_negations: boolean }>`

@@ -4,6 +4,7 @@ import type { LogEntry, Message } from "../lib/events";
 import { type Answered, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
 import type { Caller } from "../organizations/authenticate";
+import type { LimitState } from "../usage/limit";
 import { inThread, requireLockedThread, requireThread } from "./in-thread";
 import { publish } from "./live/channels";
 import { appendLog, type NewTurn } from "./log";
@@ -12,6 +13,7 @@ import { requireMay } from "./roles";
 import type { ParticipantView, RunningTurn, ThreadContext, ThreadState } from "./thread-context";
 import { beginCancelling, type Cancelling, NOTHING_CANCELLED, requestCancel } from "./turns/cancel";
 import { newTurns, type QueuedTurn, queuedTurns, startable } from "./turns/queue-turns";
+import { reserveTurns } from "./turns/reserve-turns";
 import { startTurns } from "./turns/run-turn";
 import type { TurnState } from "./turns/turn-state";
 import { refuseBusy, turnsAt, type WhenBusy } from "./turns/when-busy";
@@ -43,12 +45,14 @@ export interface Said {
 
 /**
  * Stores a message with one queued turn for each answering agent, begins what can begin, and tells the thread's readers. A retry
- * with the same key re-attaches: it names the message, and its turns as they are now.
+ * with the same key re-attaches: it names the message, and its turns as they are now. What the turns may take is set aside first, in the
+ * limits that hold for them (`limits`, with what is left); where it does not fit, nothing is said: `quota_exceeded`.
  */
-export async function sendMessage(who: Caller, saying: Saying): Promise<Answered<Said>> {
+export async function sendMessage(who: Caller, saying: Saying): Promise<Answered<Said> & { limits: LimitState[] }> {
   const { orgID } = who;
   const { threadId, content, mentions, senderId, whenBusy, idempotencyKey } = saying;
   let entries: LogEntry[] = [];
+  let limits: LimitState[] = [];
   let interrupted: Cancelling = NOTHING_CANCELLED;
   let tellStored: (isStored: boolean) => void = () => {};
   const stored = new Promise<boolean>((resolve) => {
@@ -83,7 +87,19 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Answered
         if (policy === "reject") refuseBusy(busy);
         if (policy === "interrupt" && busy.size > 0) requireMay(state, who, "cancel");
         if (policy === "interrupt") interrupted = await interrupt(tx, orgID, threadId, busy, sender);
-        const turns = newTurns(seats, busy, policy);
+        const asker = { userId: sender.user_id, keyId: who.keyID };
+        const wanted = newTurns(seats, busy, policy);
+        const reserved = await reserveTurns(tx, {
+          orgId: orgID,
+          state,
+          seats,
+          turns: wanted,
+          content,
+          asker,
+          requests: 1,
+        });
+        const { turns } = reserved;
+        limits = reserved.limits;
         const seq = state.context.last_seq + interrupted.entries.length + 1;
         const message = messageFrom(sender, { threadId, seq, branch: state.context.thread.branch, content });
         message.mentions = answering.mentions;
@@ -111,7 +127,7 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Answered
   tellStored(true);
   void beginCancelling(orgID, threadId, interrupted);
   publish(orgID, threadId, entries);
-  return said;
+  return { ...said, limits };
 }
 
 /**

@@ -69,6 +69,8 @@ export interface AgentSeat {
   agent_id: string;
   name: string;
   agent_version_id: string;
+  /** Letta's name for the language model. */
+  model: string;
   letta_id: string;
   /** The branch it hears: each in a Letta conversation of its own. */
   branch: number;
@@ -86,6 +88,8 @@ export interface ThreadState {
   rotationAt: string | null;
   /** What a message does at an agent that is answering, unless it says otherwise. */
   whenBusy: WhenBusy;
+  /** The organization has limits on what it may spend. */
+  isLimited: boolean;
 }
 
 type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name" | "branch"> & { letta_id: string | null };
@@ -106,6 +110,7 @@ interface ThreadRow {
   exchange_hops_max: number;
   exchange_turns_max: number;
   exchange_tokens_max: number;
+  is_limited: boolean;
   participants: ParticipantRow[];
   running_turns: RunningTurn[];
 }
@@ -114,11 +119,12 @@ interface ThreadRow {
 const THREAD = `
   select t.title, t.type, t.state, t.when_busy, t.branch, t.last_seq, t.prompt_tokens, t.completion_tokens,
     t.turn_policy, t.coordinator_id, t.rotation_at, t.exchange_hops_max, t.exchange_turns_max, t.exchange_tokens_max,
+    exists (select from limits l where l.org_id = t.org_id) as is_limited,
     (select s.last_seq from threads s where s.org_id = t.org_id and s.id = t.id) as seen_seq,
     coalesce((
       select jsonb_agg(jsonb_build_object(
         'id', p.id, 'kind', p.kind, 'user_id', p.user_id, 'agent_id', p.agent_id, 'name', p.name, 'role', p.role, 'joined_at', p.joined_at,
-        'agent_version_id', v.id, 'letta_id', v.letta_id,
+        'agent_version_id', v.id, 'letta_id', v.letta_id, 'model', v.model,
         'letta_conversation_id', c.letta_conversation_id, 'ask_ahead', a.ask_ahead, 'heard_seq', coalesce(c.heard_seq, 0),
         'unheard', exists (
           select from branch_spans(t.org_id, t.id, t.branch) s cross join lateral (
@@ -161,10 +167,10 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
     const { id, kind, user_id, agent_id, name, role } = p;
     participants.push({ id, kind, user_id, agent_id, name, role, joined_at: new Date(p.joined_at).toISOString() });
     if (agent_id && p.agent_version_id && p.letta_id) {
-      const { agent_version_id, letta_id, letta_conversation_id, ask_ahead, heard_seq, unheard } = p;
+      const { agent_version_id, model, letta_id, letta_conversation_id, ask_ahead, heard_seq, unheard } = p;
       const { branch } = row;
       const conversation = { branch, letta_conversation_id, ask_ahead, heard_seq, unheard };
-      agents.push({ agent_id, name, agent_version_id, letta_id, ...conversation });
+      agents.push({ agent_id, name, agent_version_id, model, letta_id, ...conversation });
     }
   }
   const { title, type, state, branch, last_seq, prompt_tokens, completion_tokens, running_turns } = row;
@@ -178,6 +184,7 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
     agents,
     rotationAt,
     whenBusy: row.when_busy,
+    isLimited: row.is_limited,
     context: {
       thread: { id: threadId, title, type, state, branch, turn_policy, coordinator_id, exchange_limits },
       participants,

@@ -194,5 +194,10 @@ async function eraseThread(tx: Tx, orgId: string, threadId: string): Promise<voi
   await tx.exec`
     select enqueue_job('forget_conversation', jsonb_build_object('letta_conversation_id', letta_conversation_id))
     from agent_conversations where org_id = ${orgId} and thread_id = ${threadId}`;
+  // A turn that could not be stopped in time ends here, so that what was set aside for it is given back.
+  await tx.exec`
+    update turns set state = 'cancelled', ended_at = now(), cancel_reason = 'archived'
+    where org_id = ${orgId} and thread_id = ${threadId} and state in ('queued', 'running')`;
+  await tx.exec`delete from limits where org_id = ${orgId} and scope = 'thread' and scope_id = ${threadId}`;
   await tx.exec`delete from threads where org_id = ${orgId} and id = ${threadId}`;
 }

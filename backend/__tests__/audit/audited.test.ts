@@ -70,6 +70,17 @@ const AUDITED: Record<string, Audited> = {
     const made = await newOrganization({ ...graphyn, url: server.url });
     return { of: made, told: [{ action: "organization.created", target: made.orgId, change: { owner: made.userId } }] };
   },
+  "PUT /limits/{scope}/{scopeId}": async () => {
+    const id = await newThread(org);
+    await ok(org.call("PUT", `/limits/thread/${id}`, { tokens_per_month: 5 }));
+    return { told: [{ action: "limit.set", target: id, change: { tokens_per_month: 5 } }] };
+  },
+  "DELETE /limits/{scope}/{scopeId}": async () => {
+    const id = await newThread(org);
+    await ok(org.call("PUT", `/limits/thread/${id}`, { tokens_per_month: 5 }));
+    await ok(org.call("DELETE", `/limits/thread/${id}`));
+    return { told: [{ action: "limit.deleted", target: id }] };
+  },
   "POST /people": async () => {
     const id = await newPerson(org, "Ana");
     return { told: [{ action: "member.added", target: id, change: { role: "member" } }] };

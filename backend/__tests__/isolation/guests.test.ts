@@ -149,6 +149,7 @@ describe("the database role of guests", () => {
     "agent_conversations",
     "agent_versions",
     "agents",
+    "limits",
     "message_embeddings",
     "messages",
     "participants",

@@ -2,6 +2,8 @@ import type { Tx } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
 import { marked, runOnce } from "../../lib/idempotency";
 import type { Caller } from "../../organizations/authenticate";
+import type { LimitState } from "../../usage/limit";
+import { type RateLimitFields, rateLimitFields } from "../../usage/rate-limit-fields";
 import { inThread, requireLockedThread } from "../in-thread";
 import { publish } from "../live/channels";
 import { refuseArchived } from "../refuse-message";
@@ -28,6 +30,8 @@ export interface Afterwards {
   cancelling: Map<string, Cancelling>;
   starting: TurnToRun[];
   later: (() => Promise<void>)[];
+  /** The limits on spending that held for its turns. */
+  limits: LimitState[];
 }
 
 /**
@@ -39,9 +43,9 @@ export async function changeThread<T extends object>(
   who: Caller,
   { threadId, otherThreadId, key, request }: Request,
   work: (tx: Tx, state: ThreadState, afterwards: Afterwards) => Promise<T>,
-): Promise<T & { replayed?: string }> {
+): Promise<T & RateLimitFields & { replayed?: string }> {
   const { orgID } = who;
-  const afterwards: Afterwards = { entries: new Map(), cancelling: new Map(), starting: [], later: [] };
+  const afterwards: Afterwards = { entries: new Map(), cancelling: new Map(), starting: [], later: [], limits: [] };
   const answered = await inThread(who, threadId, (tx) =>
     runOnce(tx, { orgId: orgID, caller: who.userID, key, request, threadId }, async () => {
       if (otherThreadId !== undefined && otherThreadId < threadId) await requireLockedThread(tx, orgID, otherThreadId);
@@ -55,5 +59,5 @@ export async function changeThread<T extends object>(
   for (const [id, cancelling] of afterwards.cancelling) void beginCancelling(orgID, id, { ...cancelling, entries: [] });
   startTurns(afterwards.starting);
   for (const work of afterwards.later) await work();
-  return marked(answered);
+  return { ...marked(answered), ...rateLimitFields(afterwards.limits) };
 }

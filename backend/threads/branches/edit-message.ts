@@ -8,6 +8,7 @@ import { appendLog } from "../log";
 import { refuseTooManyTurns, refuseUnfit, requireSender } from "../refuse-message";
 import type { ThreadContext } from "../thread-context";
 import { newTurns, type QueuedTurn, queuedTurns, startable } from "../turns/queue-turns";
+import { reserveTurns } from "../turns/reserve-turns";
 import { turnsAt } from "../turns/when-busy";
 import { keepRotation, type NoAnswer, whoAnswers } from "../who-answers";
 import { beginBranch } from "./begin-branch";
@@ -37,6 +38,10 @@ interface EditMessageResponse {
   context: ThreadContext;
   /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
   replayed?: Header<"Idempotent-Replayed">;
+  /** The limits on spending that hold for this, in the form of draft-ietf-httpapi-ratelimit-headers. Absent where none does. */
+  rate_limit_policy?: Header<"RateLimit-Policy">;
+  /** What of them is left, and for how many seconds. */
+  rate_limit?: Header<"RateLimit">;
 }
 
 /**
@@ -64,7 +69,16 @@ export const editMessage = api(
       const answering = whoAnswers(state, { content, mentions, senderId: edited.sender_id });
       refuseTooManyTurns(state, answering.seats.length);
       const busy = turnsAt(state, answering.seats);
-      const turns = newTurns(answering.seats, busy, "enqueue");
+      const { turns, limits } = await reserveTurns(tx, {
+        orgId: orgID,
+        state,
+        seats: answering.seats,
+        turns: newTurns(answering.seats, busy, "enqueue"),
+        content,
+        asker: { userId: who.userID, keyId: who.keyID },
+        requests: 1,
+      });
+      afterwards.limits = limits;
       const message: Message = {
         id: newId("msg"),
         thread_id: id,

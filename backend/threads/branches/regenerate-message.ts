@@ -7,6 +7,7 @@ import { requireThread } from "../in-thread";
 import { refuseTooManyTurns } from "../refuse-message";
 import type { AgentSeat, ThreadContext, ThreadState } from "../thread-context";
 import { newTurns, type QueuedTurn, queuedTurns, startable } from "../turns/queue-turns";
+import { reserveTurns } from "../turns/reserve-turns";
 import { turnsAt } from "../turns/when-busy";
 import { speaking, whoAnswers } from "../who-answers";
 import { askAgain } from "./ask-again";
@@ -30,6 +31,10 @@ interface RegenerateMessageResponse {
   context: ThreadContext;
   /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
   replayed?: Header<"Idempotent-Replayed">;
+  /** The limits on spending that hold for this, in the form of draft-ietf-httpapi-ratelimit-headers. Absent where none does. */
+  rate_limit_policy?: Header<"RateLimit-Policy">;
+  /** What of them is left, and for how many seconds. */
+  rate_limit?: Header<"RateLimit">;
 }
 
 /**
@@ -55,7 +60,16 @@ export const regenerateMessage = api(
       const seats = state.agents.filter((seat) => asked.agents.includes(seat.agent_id));
       refuseTooManyTurns(state, seats.length);
       const busy = turnsAt(state, seats);
-      const turns = newTurns(seats, busy, "enqueue");
+      const { turns, limits } = await reserveTurns(tx, {
+        orgId: orgID,
+        state,
+        seats,
+        turns: newTurns(seats, busy, "enqueue"),
+        content: asked.message.content,
+        asker: { userId: who.userID, keyId: who.keyID },
+        requests: 1,
+      });
+      afterwards.limits = limits;
       await askAgain(tx, { orgId: orgID, threadId: id, messageSeq: asked.message.seq, turns, like: chosen.turn_id });
       afterwards.starting = await startable(tx, {
         orgId: orgID,

@@ -1,7 +1,8 @@
 import { type Tx, tenant } from "../../db/tenant";
-import type { CancelReason, LogEntry, TokenUsage } from "../../lib/events";
+import type { CancelReason, LimitName, LogEntry, TokenUsage } from "../../lib/events";
 import { newId } from "../../lib/ids";
 import { turnsEnded } from "../../lib/metrics";
+import type { Spent } from "../../usage/meter";
 import { keepInBranch } from "../branches/keep-in-branch";
 import { holdThread } from "../hold-thread";
 import { appendLog, type Draft } from "../log";
@@ -13,12 +14,13 @@ import type { TurnToRun } from "./run-turn";
 import { endJoined } from "./steer";
 import { statesFor } from "./turn-state";
 
-interface Ending {
+export interface Ending {
   /** Milliseconds from the turn's start to its first word; null when none came. */
   firstTokenMs: number | null;
   durationMs: number;
   runId: string | null;
-  usage: TokenUsage | null;
+  /** What it took of language models; null where none was asked. */
+  spent: Spent | null;
   /** Letta has stored the turn, message and answer, for sure. Otherwise it is asked before the agent's next turn (settle.ts). */
   inLetta: boolean;
 }
@@ -26,7 +28,8 @@ interface Ending {
 export type Outcome = Ending &
   (
     | { kind: "completed" }
-    | { kind: "cancelled" }
+    /** Without a reason: as its row says, whoever asked for it. */
+    | { kind: "cancelled"; reason?: CancelReason; limit?: LimitName }
     | { kind: "failed"; reason: string; message: string; retryable: boolean }
   );
 
@@ -56,16 +59,21 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     const isThere = await holdThread(tx, orgId, threadId);
     if (!isThere) return NOTHING; // erased meanwhile
     const failed = outcome.kind === "failed" ? outcome : null;
+    const cancelReason = (outcome.kind === "cancelled" && outcome.reason) || null;
+    const { spent } = outcome;
     const action = ({ completed: "complete", failed: "fail", cancelled: "cancel" } as const)[outcome.kind];
     const ended = await tx.queryRow<CancelledBy & Ended & { thread_branch: number }>`
       update turns
       set state = ${outcome.kind}, ended_at = now(), first_token_ms = ${outcome.firstTokenMs}::int, letta_run_id = ${outcome.runId}::text,
-        prompt_tokens = ${outcome.usage?.prompt_tokens ?? null}::int, completion_tokens = ${outcome.usage?.completion_tokens ?? null}::int,
+        prompt_tokens = ${spent?.prompt_tokens ?? null}::int, completion_tokens = ${spent?.completion_tokens ?? null}::int,
+        cached_tokens = ${spent?.cached_tokens ?? null}::int, model = ${spent?.model ?? null}::text,
+        cost_micros = ${spent?.cost_micros ?? null}::bigint, usage_estimated = ${spent?.estimated ?? false},
+        price = ${spent?.price ? JSON.stringify(spent.price) : null}::text::jsonb, cancel_reason = coalesce(cancel_reason, ${cancelReason}::text),
         letta_lacks = ${outcome.inLetta ? 0 : null}::int, error_reason = ${failed?.reason ?? null}::text, error_message = ${failed?.message ?? null}::text
       where org_id = ${orgId} and id = ${turnId} and state = any(${statesFor(action)}::text[]) and lease_owner = ${PROCESS_ID}
       returning cancelled_by, cancel_reason,
         (select branch from threads where org_id = ${orgId} and id = ${threadId}) as thread_branch,
-        exchange, hop, exists (
+        exchange, hop, asked_by, asked_key, exists (
           select from turns w
           where w.org_id = turns.org_id and w.thread_id = turns.thread_id and w.state = 'queued' and w.hop > 0
             and w.exchange = turns.exchange and w.branch = turns.branch) as waiting`;
@@ -87,15 +95,15 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     const entries = await appendLog(tx, orgId, threadId, drafts, onward.turns);
     if (!isHere) await keepInBranch(tx, orgId, threadId, seat.branch, entries);
     await tx.exec`delete from turn_deltas where org_id = ${orgId} and turn_id = ${turnId}`;
-    await countTokens(tx, turn, outcome.usage);
+    await countTokens(tx, turn, spent);
     if (outcome.inLetta && turn.message) await markHeard(tx, turn, turn.message.seq, entries);
     if (outcome.kind === "completed" && turn.message) {
       await tx.exec`
         insert into interaction_captures (org_id, id, thread_id, turn_id, agent_id, agent_version_id, user_input, agent_output,
           first_token_ms, duration_ms, prompt_tokens, completion_tokens)
         values (${orgId}, ${newId("capture")}, ${threadId}, ${turnId}, ${seat.agent_id}, ${seat.agent_version_id}, ${turn.message.content},
-          ${text}, ${outcome.firstTokenMs}::int, ${outcome.durationMs}::int, ${outcome.usage?.prompt_tokens ?? null}::int,
-          ${outcome.usage?.completion_tokens ?? null}::int)`;
+          ${text}, ${outcome.firstTokenMs}::int, ${outcome.durationMs}::int, ${spent?.prompt_tokens ?? null}::int,
+          ${spent?.completion_tokens ?? null}::int)`;
     }
     const next = await nextTurn(tx, { orgId, threadId, agentId: seat.agent_id, leased: true });
     const asked = await begin(tx, turn, onward, entries);
@@ -160,7 +168,8 @@ function lastWords(
         ];
   switch (outcome.kind) {
     case "completed": {
-      const { firstTokenMs: first_token_ms, durationMs: duration_ms, usage } = outcome;
+      const { firstTokenMs: first_token_ms, durationMs: duration_ms, spent } = outcome;
+      const usage = spent && usageOf(spent);
       return [
         ...said,
         { type: "turn_completed", turn_id: turnId, agent_id, message_id: id, first_token_ms, duration_ms, usage },
@@ -176,10 +185,11 @@ function lastWords(
         })),
       ];
     }
-    case "cancelled":
+    case "cancelled": {
+      const limit = reason === "budget_spent" && outcome.limit ? { limit: outcome.limit } : {};
       return [
         ...said,
-        { type: "turn_cancelled", turn_id: turnId, agent_id, message_id: id, cancelled_by, reason },
+        { type: "turn_cancelled", turn_id: turnId, agent_id, message_id: id, cancelled_by, reason, ...limit },
         ...joined.map((turn_id) => ({
           type: "turn_cancelled" as const,
           turn_id,
@@ -187,8 +197,10 @@ function lastWords(
           message_id: id,
           cancelled_by,
           reason,
+          ...limit,
         })),
       ];
+    }
     case "failed": {
       const { reason, message: error, retryable } = outcome;
       return [...said, { type: "agent_error", turn_id: turnId, agent_id, error, reason, retryable }];
@@ -196,7 +208,11 @@ function lastWords(
   }
 }
 
-async function countTokens(tx: Tx, { orgId, threadId }: EndingTurn, usage: TokenUsage | null): Promise<void> {
+function usageOf({ prompt_tokens, completion_tokens }: Spent): TokenUsage {
+  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+}
+
+async function countTokens(tx: Tx, { orgId, threadId }: EndingTurn, usage: Spent | null): Promise<void> {
   if (!usage) return;
   await tx.exec`
     update threads set prompt_tokens = prompt_tokens + ${usage.prompt_tokens}, completion_tokens = completion_tokens + ${usage.completion_tokens}

@@ -6,6 +6,7 @@ import { forget } from "../../models/ask-ahead";
 import { askUpstream } from "../../models/ask-upstream";
 import { dropGuess, guess } from "../../models/guesses";
 import { type ModelEvent, type OpenTurn, openTurn } from "../../models/open-turns";
+import { usageOf } from "../../models/usage";
 import { type Forgotten, findForgotten } from "./forgotten";
 import { otidOf } from "./otid";
 import { createSteer } from "./steer";
@@ -42,6 +43,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
     conversationId: input.conversationId,
     askAhead: input.askAhead,
     signal,
+    meter: input.meter,
     hear: (event) => {
       silence.hear(event);
       words.hear(event);
@@ -71,7 +73,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
 
 async function askLetta(
   letta: LettaOrg,
-  { conversationId, lettaAgentId, content, turnId, attempt }: TurnInput,
+  { conversationId, lettaAgentId, content, turnId, attempt, model, meter }: TurnInput,
   // Not the turn's own signal ends the waiting for Letta, which is to store what was said; `late` does when it does not in time.
   { signal, late }: { signal: AbortSignal; late: AbortController },
   queue: PushQueue<TurnEvent>,
@@ -94,7 +96,8 @@ async function askLetta(
           queue.push({ type: "tool_return", id: event.toolCallId, ok: event.status === "success" });
           break;
         case "usage":
-          queue.push({ type: "usage", prompt_tokens: event.promptTokens, completion_tokens: event.completionTokens });
+          // The gateway has counted what came through it.
+          if (!words.asked()) meter.took({ model, price: null }, usageOf(event.promptTokens, event.completionTokens));
           break;
         case "stop":
           queue.push({ type: "end", stop_reason: event.reason, stored: words.stored() });
@@ -143,6 +146,8 @@ function watchSilence(onSilent: () => void) {
 interface Words {
   hear(event: ModelEvent): void;
   fromLetta(text: string): void;
+  /** Whether Letta has asked the gateway. */
+  asked(): boolean;
   /** Whether anything was said. */
   spoken(): boolean;
   /**
@@ -159,6 +164,7 @@ function createWords(queue: PushQueue<TurnEvent>): Words {
   const told: string[] = []; // what Letta said of them
   let unheard = true; // whether the current step came past our gateway, unheard
   let failure: SourceError | null = null;
+  let isAsked = false;
   const spoken = () => steps.some((step) => step !== "");
   const say = (text: string) => {
     if (text === "") return;
@@ -172,6 +178,7 @@ function createWords(queue: PushQueue<TurnEvent>): Words {
         case "asked":
           steps.push("");
           unheard = false;
+          isAsked = true;
           failure = null; // Letta asks again: it has compacted a conversation that was too long
           break;
         case "text":
@@ -196,6 +203,7 @@ function createWords(queue: PushQueue<TurnEvent>): Words {
       steps.push("");
       say(text);
     },
+    asked: () => isAsked,
     spoken,
     stored: () => (steps.at(-1) ?? "") !== "" && told.join("") === steps.join(""),
     failure: () => failure,

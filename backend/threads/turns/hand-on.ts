@@ -1,18 +1,20 @@
 import type { Tx } from "../../db/tenant";
 import { newId } from "../../lib/ids";
+import { isQuotaExceeded } from "../../usage/quota";
 import { type Draft, type NewTurn, systemMessage } from "../log";
 import { TURNS_LIVE_MAX } from "../refuse-message";
 import { type AgentSeat, readThread, type ThreadState } from "../thread-context";
 import { everybodyAddressed, speaking } from "../who-answers";
+import { reserveTurns } from "./reserve-turns";
 
 /**
  * An agent whose answer addresses other agents of the thread hands them the word: each of them answers it. Everything that follows one
  * message of a person is an exchange, and an exchange has three limits, which are counted in the turns' rows, under the thread's lock: so
  * they hold whatever process ends a turn, and after any crash. `hop_limit` stops the chain of agents that has grown too long;
- * `turn_limit` and `token_limit` stop all of the exchange. The thread is told of each limit once. A person's next message begins another
+ * `turn_limit` and `token_limit` stop all of the exchange. Beside them stand the limits on what the organization spends: `budget_spent`. The thread is told of each limit once. A person's next message begins another
  * exchange, and an answer given again begins its own anew: in a branch of its own, so each branch counts for itself.
  */
-export type LimitReason = "hop_limit" | "turn_limit" | "token_limit";
+export type LimitReason = "hop_limit" | "turn_limit" | "token_limit" | "budget_spent";
 
 /** A turn that has just ended in its row, as its exchange sees it. */
 export interface Ended {
@@ -22,6 +24,9 @@ export interface Ended {
   hop: number;
   /** Whether turns wait in the exchange that an agent asked for. */
   waiting: boolean;
+  /** For whom it was. */
+  asked_by: string | null;
+  asked_key: string | null;
 }
 
 export interface HandedOn {
@@ -64,13 +69,31 @@ export async function handOn(
 
   const where = { orgId, threadId, exchangeSeq: ended.exchange, branch };
   const spent = await spentBy(tx, where);
-  const { seats, reason } = within(state, asked, ended.hop, spent);
+  const allowed = within(state, asked, ended.hop, spent);
+  const { seats, turns, reason } = await affordable(tx, { orgId, state, content: text, ended }, allowed);
   const cancelled = reason === "token_limit" ? await cancelWaiting(tx, where) : [];
   const unasked = [...asked.slice(seats.length), ...cancelled].map(({ agent_id }) => agent_id);
   const said: Draft[] = cancelled.map(whyCancelled);
   if (reason !== null && unasked.length > 0 && (await isFirstToTell(tx, where, reason))) {
     said.push(systemMessage(whyStopped(state, reason, unasked), reason));
   }
+  return { mentions, seats, turns, said, state };
+}
+
+interface Affording {
+  orgId: string;
+  state: ThreadState;
+  /** What is to be answered. */
+  content: string;
+  ended: Ended;
+}
+
+/** The turns of those who may answer, with what is set aside for them; of none where it does not fit the organization's limits. */
+async function affordable(
+  tx: Tx,
+  { orgId, state, content, ended }: Affording,
+  { seats, reason }: { seats: AgentSeat[]; reason: LimitReason | null },
+): Promise<{ seats: AgentSeat[]; turns: NewTurn[]; reason: LimitReason | null }> {
   const turns = seats.map(({ agent_id, agent_version_id }) => ({
     id: newId("turn"),
     agent_id,
@@ -78,7 +101,18 @@ export async function handOn(
     exchange_seq: ended.exchange,
     hop: ended.hop + 1,
   }));
-  return { mentions, seats, turns, said, state };
+  if (turns.length === 0) return { seats, turns, reason };
+  const asker = { userId: ended.asked_by, keyId: ended.asked_key };
+  await tx.exec`savepoint hand_on`;
+  try {
+    const reserved = await reserveTurns(tx, { orgId, state, seats, turns, content, asker, requests: 0 });
+    await tx.exec`release savepoint hand_on`;
+    return { seats, turns: reserved.turns, reason };
+  } catch (error) {
+    if (!isQuotaExceeded(error)) throw error;
+    await tx.exec`rollback to savepoint hand_on`; // the answer itself is kept
+    return { seats: [], turns: [], reason: "budget_spent" };
+  }
 }
 
 function seatsOf(state: ThreadState, mentions: string[]): AgentSeat[] {
@@ -161,6 +195,7 @@ function whyStopped(state: ThreadState, reason: LimitReason, unasked: string[]):
     hop_limit: `the word has gone from agent to agent ${hops} times in a row`,
     turn_limit: `the agents were asked for as many answers as one message may start (${turns})`,
     token_limit: `the answers have taken the ${tokens} tokens that one message may cost`,
+    budget_spent: "what may be spent on language models is spent",
   }[reason];
   const names = state.context.participants.flatMap((p) => (p.agent_id && unasked.includes(p.agent_id) ? [p.name] : []));
   return `Not asked any more: ${names.join(", ")}. Here ${limit}. Say something to let them go on.`;

@@ -6,6 +6,7 @@ import { publish } from "../live/channels";
 import { onHint } from "../live/fanout/tell";
 import { endTurn, type Outcome, type TurnEnd } from "./end-turn";
 import { LEASE, LEASE_RENEW_MS, LEASE_SWEEP_MS, PROCESS_ID } from "./lease";
+import { lostUsage } from "./lost-usage";
 import { nextTurn } from "./next-turn";
 import { ATTEMPTS_MAX, startTurns, stopTurn, turnsHere } from "./run-turn";
 import { releaseJoined } from "./steer";
@@ -113,9 +114,8 @@ async function takeOver({ org_id, id, thread_id, agent_id }: Found): Promise<voi
 }
 
 async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "cancelled"): Promise<TurnEnd> {
-  const turn = await tenant(
-    orgId,
-    (tx) => tx.queryRow<{
+  const found = await tenant(orgId, async (tx) => {
+    const turn = await tx.queryRow<{
       thread_id: string;
       message_seq: number;
       agent_id: string;
@@ -130,11 +130,13 @@ async function endInterrupted(orgId: string, turnId: string, kind: "failed" | "c
         (select coalesce(string_agg(d.content, '' order by d.start_offset), '')
           from turn_deltas d where d.org_id = t.org_id and d.turn_id = t.id) as text
       from turns t join agent_versions v on (v.org_id, v.id) = (t.org_id, t.agent_version_id)
-      where t.org_id = ${orgId} and t.id = ${turnId}`,
-  );
-  if (!turn) return { entries: [], next: [] };
+      where t.org_id = ${orgId} and t.id = ${turnId}`;
+    return turn && { turn, spent: await lostUsage(tx, orgId, turnId, turn.text) };
+  });
+  if (!found) return { entries: [], next: [] };
+  const { turn, spent } = found;
   const { thread_id: threadId, agent_id, name, agent_version_id, branch } = turn;
-  const figures = { firstTokenMs: null, durationMs: turn.ms, runId: null, usage: null, inLetta: false };
+  const figures = { firstTokenMs: null, durationMs: turn.ms, runId: null, spent, inLetta: false };
   const outcome: Outcome = kind === "cancelled" ? { ...figures, kind } : { ...figures, ...INTERRUPTED };
   return endTurn({ orgId, threadId, turnId, seat: { agent_id, name, agent_version_id, branch } }, turn.text, outcome);
 }

@@ -1,11 +1,16 @@
 import { forOrg } from "../../letta/for-org";
 import { LettaError } from "../../lib/letta-client";
+import { estimateTokens, usageOf } from "../../models/usage";
 import { otidOf } from "./otid";
 import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
 
 /** The TurnSource that passes on Letta's own token stream. */
 export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncGenerator<TurnEvent> {
-  const { orgId, turnId, attempt, conversationId, content } = input;
+  const { orgId, turnId, attempt, conversationId, content, model, meter } = input;
+  // What Letta puts before the message is not seen here.
+  const prompt = Math.max(meter.expectedPrompt(), estimateTokens(content.length));
+  const estimate = (chars: number) => usageOf(prompt, estimateTokens(chars), true);
+  if (!(await meter.ask({ model, price: null, estimate }))) return;
   let speaking: string | null = null;
   try {
     const letta = await forOrg(orgId);
@@ -18,6 +23,8 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
           // An agent may speak, use a tool, and speak again: two messages in Letta, two paragraphs of one answer here.
           const next = speaking !== null && speaking !== event.messageId;
           speaking = event.messageId;
+          const may = meter.heard(event.text.length);
+          if (may !== true && !(await may)) return;
           yield { type: "text", text: next ? `\n\n${event.text}` : event.text };
           break;
         }
@@ -28,7 +35,7 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
           yield { type: "tool_return", id: event.toolCallId, ok: event.status === "success" };
           break;
         case "usage":
-          yield { type: "usage", prompt_tokens: event.promptTokens, completion_tokens: event.completionTokens };
+          meter.ended(usageOf(event.promptTokens, event.completionTokens), true);
           break;
         case "stop":
           yield { type: "end", stop_reason: event.reason, stored: event.reason !== "cancelled" };
@@ -44,5 +51,7 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
     if (error instanceof LettaError)
       throw new SourceError(error.kind, error.message, error.retryable, { cause: error });
     throw error;
+  } finally {
+    meter.ended(null, speaking !== null || signal.aborted);
   }
 }

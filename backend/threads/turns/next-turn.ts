@@ -18,7 +18,7 @@ interface Next {
  * still answering. Run it under the thread's lock.
  */
 export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Next): Promise<TurnToRun | null> {
-  const taken = await tx.queryRow<{ id: string; message_seq: number; attempt: number }>`
+  const taken = await tx.queryRow<Taken>`
     update turns set lease_owner = ${PROCESS_ID}, lease_until = now() + ${LEASE}::text::interval
     where org_id = ${orgId} and id = (
       select id from turns q
@@ -28,7 +28,7 @@ export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Nex
           where r.org_id = ${orgId} and r.thread_id = ${threadId} and r.agent_id = ${agentId} and r.state = 'running')
       order by q.id limit 1)
       and (${leased}::boolean or lease_owner = ${PROCESS_ID} or lease_until < now())
-    returning id, message_seq, attempt`;
+    returning id, message_seq, attempt, asked_by, asked_key, reserved_at, reserved_tokens, reserved_cost_micros`;
   if (!taken) return null;
 
   const state = await readThread(tx, orgId, threadId);
@@ -39,13 +39,26 @@ export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Nex
   if (!state || !row || !seat) return null;
   const message = { ...row, thread_id: threadId, created_at: row.created_at.toISOString() };
   const content = await tellAgent(tx, { orgId, threadId, seat, message, state });
-  return { orgId, threadId, turnId: taken.id, seat, message, content, attempt: taken.attempt + 1 };
+  const { id: turnId, attempt, asked_by: userId, asked_key: keyId, reserved_at: at } = taken;
+  const reserved = at && { at, tokens: taken.reserved_tokens, costMicros: taken.reserved_cost_micros };
+  return { orgId, threadId, turnId, seat, message, content, attempt: attempt + 1, asker: { userId, keyId }, reserved };
+}
+
+interface Taken {
+  id: string;
+  message_seq: number;
+  attempt: number;
+  asked_by: string | null;
+  asked_key: string | null;
+  reserved_at: Date | null;
+  reserved_tokens: number;
+  reserved_cost_micros: number;
 }
 
 /** The agent as it was asked: in the version of then, and also when it has left the thread since. */
 async function seatOfTurn(tx: Tx, orgId: string, turnId: string) {
   return tx.queryRow<TurnToRun["seat"]>`
-    select t.agent_id, v.name, v.id as agent_version_id, v.letta_id, t.branch, a.ask_ahead,
+    select t.agent_id, v.name, v.id as agent_version_id, v.model, v.letta_id, t.branch, a.ask_ahead,
       c.letta_conversation_id, coalesce(c.heard_seq, 0) as heard_seq, true as unheard
     from turns t
       join agents a on (a.org_id, a.id) = (t.org_id, t.agent_id)

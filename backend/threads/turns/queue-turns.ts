@@ -47,6 +47,8 @@ interface Queue {
   state: ThreadState;
 }
 
+const NOBODY = { userId: null, keyId: null };
+
 /** The turns that can begin now. An agent that is still answering takes its new turn when it has ended. */
 export async function startable(
   tx: Tx,
@@ -55,10 +57,11 @@ export async function startable(
   const busy = new Set(state.context.running_turns.map((turn) => turn.agent_id));
   const starting: TurnToRun[] = [];
   for (const [index, seat] of seats.entries()) {
-    const turnId = turns[index]?.id;
-    if (turnId === undefined || busy.has(seat.agent_id)) continue;
+    const turn = turns[index];
+    if (turn === undefined || busy.has(seat.agent_id)) continue;
     const content = await tellAgent(tx, { orgId, threadId, seat, message, state });
-    starting.push({ orgId, threadId, turnId, seat, message, content, attempt: 1 });
+    const { id: turnId, asker = NOBODY, reserved = null } = turn;
+    starting.push({ orgId, threadId, turnId, seat, message, content, attempt: 1, asker, reserved });
   }
   return starting;
 }

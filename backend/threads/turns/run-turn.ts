@@ -1,15 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
 import type { LogEntry, Message } from "../../lib/events";
-import { firstToken } from "../../lib/metrics";
+import { budgetStops, firstToken } from "../../lib/metrics";
 import { stopping } from "../../lib/stopping";
 import { inPart, type Part } from "../../lib/tracing";
+import { modelId } from "../../models/price-of";
+import type { Reserved } from "../../usage/estimates";
+import { makeMeter, type TurnMeter } from "../../usage/meter";
+import type { Asker } from "../../usage/reserve";
 import { publish, speak, startSpeaking, stopSpeaking } from "../live/channels";
 import { addText, beginText, endText, type Running, storeRest } from "../live/running-text";
 import type { AgentSeat } from "../thread-context";
 import { ASKS_AHEAD, turnSource } from "./choose-source";
 import { ensureConversation } from "./conversation";
 import { endTurn, handOver, type Outcome } from "./end-turn";
+import { extendReservation } from "./extend-reservation";
 import { Forgotten } from "./forgotten";
 import { letGo, letQueuedGo } from "./let-go";
 import { markStarted } from "./mark-started";
@@ -28,6 +33,9 @@ export interface TurnToRun {
   /** What the agent is told: the message, after what it had missed. */
   content: string;
   attempt: number;
+  asker: Asker;
+  /** What was set aside for it when it was asked; null where no limit held. */
+  reserved: Reserved | null;
 }
 
 /** A turn that has not ended by then is ended as failed, with its text so far. */
@@ -106,11 +114,11 @@ function attributesOfEnd(outcome: Outcome) {
     "graphyn.turn.outcome": outcome.kind,
     ...(outcome.kind === "failed" ? { "error.type": outcome.reason } : {}),
     ...(outcome.firstTokenMs === null ? {} : { "graphyn.first_token_ms": outcome.firstTokenMs }),
-    ...(outcome.usage === null
+    ...(outcome.spent === null
       ? {}
       : {
-          "gen_ai.usage.input_tokens": outcome.usage.prompt_tokens,
-          "gen_ai.usage.output_tokens": outcome.usage.completion_tokens,
+          "gen_ai.usage.input_tokens": outcome.spent.prompt_tokens,
+          "gen_ai.usage.output_tokens": outcome.spent.completion_tokens,
         }),
   };
 }
@@ -136,8 +144,13 @@ async function runTurn(
     if (entry === null) controller.abort("lost" satisfies StopReason);
     else startSpeaking(turn.orgId, turn.threadId, turn.turnId, entry.seq);
   });
+  const meter = makeMeter({
+    reserved: turn.reserved,
+    extend: (more) => extendReservation(turn, more),
+    stop: () => controller.abort("budget" satisfies StopReason),
+  });
   try {
-    const outcome = await listen(turn, source, controller.signal, text, started);
+    const outcome = withSpent(await listen(turn, source, controller.signal, text, started, meter), meter);
     part.set(attributesOfEnd(outcome));
     await endText(text);
     const entry = await started;
@@ -160,6 +173,14 @@ async function runTurn(
   }
 }
 
+function withSpent(outcome: Outcome, meter: TurnMeter): Outcome {
+  const spent = meter.close();
+  const limit = meter.spentLimit();
+  if (outcome.kind !== "cancelled" || outcome.reason !== "budget_spent" || limit === null) return { ...outcome, spent };
+  budgetStops.inc();
+  return { ...outcome, spent, limit };
+}
+
 /** Stores the turn's end; a database that is away for a moment must not cost an answer that is complete. */
 async function endSurely(turn: TurnToRun, text: Running, outcome: Outcome) {
   for (let tried = 1; ; tried++) {
@@ -180,6 +201,7 @@ async function listen(
   signal: AbortSignal,
   text: Running,
   started: Promise<LogEntry | null>,
+  meter: TurnMeter,
 ): Promise<Outcome> {
   const begun = performance.now();
   const sayable = makeSayable();
@@ -188,7 +210,7 @@ async function listen(
     firstTokenMs: null,
     durationMs: 0,
     runId: null,
-    usage: null,
+    spent: null,
     inLetta: false,
   };
   let seat = turn.seat;
@@ -210,6 +232,8 @@ async function listen(
           content,
           askAhead: ASKS_AHEAD ? seat.ask_ahead : "off",
           attempt,
+          model: modelId(seat.model),
+          meter,
         },
         signal,
       )) {
@@ -232,13 +256,6 @@ async function listen(
           }
           case "run":
             outcome.runId = event.run_id;
-            break;
-          case "usage":
-            outcome.usage = {
-              prompt_tokens: event.prompt_tokens,
-              completion_tokens: event.completion_tokens,
-              total_tokens: event.prompt_tokens + event.completion_tokens,
-            };
             break;
           case "tool_call":
           case "tool_return":

@@ -1,4 +1,5 @@
-import type { Outcome } from "./end-turn";
+import type { CancelReason } from "../../lib/events";
+import type { Ending, Outcome } from "./end-turn";
 
 /**
  * Why a turn is stopped from outside: what its `AbortController.abort` is given. Whatever the reason, the upstream's request ends at once, and
@@ -14,12 +15,14 @@ export const INTERRUPTED = {
   retryable: true,
 } as const;
 
+const BUDGET_SPENT: CancelReason = "budget_spent";
+
 /** How a turn ends that was stopped, with its figures so far. */
-export function stopped(outcome: Outcome, signal: AbortSignal): Outcome {
+export function stopped(figures: Ending, signal: AbortSignal): Outcome {
   switch (signal.reason as StopReason) {
     case "deadline":
       return {
-        ...outcome,
+        ...figures,
         kind: "failed",
         reason: "turn_deadline",
         message: "The agent took too long and was stopped.",
@@ -27,16 +30,13 @@ export function stopped(outcome: Outcome, signal: AbortSignal): Outcome {
       };
     case "budget":
       return {
-        ...outcome,
-        kind: "failed",
-        reason: "budget_spent",
-        message:
-          "The organization's budget for language models was spent while the agent answered. What it had said is kept.",
-        retryable: false,
+        ...figures,
+        kind: "cancelled",
+        reason: BUDGET_SPENT,
       };
     case "shutdown":
-      return { ...outcome, ...INTERRUPTED };
+      return { ...figures, ...INTERRUPTED };
     default:
-      return { ...outcome, kind: "cancelled" };
+      return { ...figures, kind: "cancelled" };
   }
 }

@@ -1,4 +1,5 @@
 import type { AskAhead } from "../../models/guess-pays";
+import type { TurnMeter } from "../../usage/meter";
 
 /**
  * The one seam a turn takes its words from. Its first implementation relays Letta's own stream (letta-relay.ts).
@@ -9,7 +10,6 @@ export type TurnEvent =
   | { type: "tool_call"; id: string; name: string; arguments: string }
   | { type: "tool_return"; id: string; ok: boolean }
   | { type: "run"; run_id: string }
-  | { type: "usage"; prompt_tokens: number; completion_tokens: number }
   /** `stored`: Letta has the turn, its message and its answer. */
   | { type: "end"; stop_reason: string; stored: boolean };
 
@@ -26,6 +26,10 @@ export interface TurnInput {
   askAhead: AskAhead;
   /** Of the turn; a retry of the same attempt can be told from a new one. */
   attempt: number;
+  /** The language model, as the gateway names it. */
+  model: string;
+  /** Counts what the model takes, and stops the turn where it may take no more. */
+  meter: TurnMeter;
 }
 
 export type TurnSource = (input: TurnInput, signal: AbortSignal) => AsyncIterable<TurnEvent>;

@@ -1,0 +1,5 @@
+import { Service } from "encore.dev/service";
+import { policed } from "../organizations/enforce-policy";
+
+/** What organizations may spend on language models, and what they have. */
+export default new Service("usage", { middlewares: [policed] });
