@@ -1,3 +1,4 @@
+import { attack } from "./commands/attack";
 import { chat } from "./commands/chat";
 import { doctor } from "./commands/doctor";
 import { logs } from "./commands/logs";
@@ -16,6 +17,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   logs,
   doctor,
   test,
+  attack,
   help: async () => {
     console.log(USAGE);
     return 0;
@@ -32,6 +34,7 @@ const USAGE = `
   ./graphyn doctor                           what is missing or wrong, and what to do about it
   ./graphyn stop                             stop everything
   ./graphyn test                             types, lint and all tests on a real stack of their own
+  ./graphyn attack [URL]                     tries to reach one organization's data with another's key, on any Graphyn
 
   ${dim("Your own parts: DATABASE_URL, LETTA_API_URL with LETTA_API_KEY, OPENAI_API_KEY and OPENAI_API_BASE, ANTHROPIC_API_KEY,")}
   ${dim("GRAPHYN_MODEL (Letta's handle of a model), GRAPHYN_PYTHON, GRAPHYN_HOME (instead of .graphyn).")}

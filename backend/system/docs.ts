@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { currentRequest } from "encore.dev";
 import { api } from "encore.dev/api";
+import { pagePolicy } from "../lib/security-headers";
 import openapi from "./openapi.gen.json";
 
 const require = createRequire(import.meta.url);
@@ -14,6 +15,9 @@ export const openapiDocument = api.raw({ expose: true, method: "GET", path: "/op
   resp.end(JSON.stringify(openapi));
 });
 
+const SCRIPT =
+  'SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true, persistAuthorization: true, tryItOutEnabled: true });';
+
 const PAGE = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -21,12 +25,12 @@ const PAGE = `<!doctype html>
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 <div id="docs"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true, persistAuthorization: true, tryItOutEnabled: true });</script>
+<script>${SCRIPT}</script>
 </html>`;
 
 /** Interactive documentation: read every endpoint, and try it with your key. */
 export const docs = api.raw({ expose: true, method: "GET", path: "/docs" }, async (_req, resp) => {
-  resp.writeHead(200, { "Content-Type": "text/html; charset=utf-8" });
+  resp.writeHead(200, { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": pagePolicy(SCRIPT) });
   resp.end(PAGE);
 });
 

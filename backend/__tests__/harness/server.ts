@@ -23,12 +23,20 @@ export interface ServerConfig {
   adminKey: string;
   env?: Record<string, string>;
   port?: number;
+  /** Another folder with the application than `backend`: a changed copy of it. */
+  app?: string;
 }
 
 /** Starts Graphyn as its users do, and resolves when it answers. Rejects with what it printed when it does not come up. */
-export async function startServer({ databaseUrl, adminKey, env = {}, port }: ServerConfig): Promise<Server> {
+export async function startServer({
+  databaseUrl,
+  adminKey,
+  env = {},
+  port,
+  app = "backend",
+}: ServerConfig): Promise<Server> {
   const listening = port ?? (await freePort());
-  const child = spawn(process.execPath, ["packages/encore-node/bin/encore-node.js", "start", "backend"], {
+  const child = spawn(process.execPath, ["packages/encore-node/bin/encore-node.js", "start", app], {
     cwd: ROOT,
     env: {
       ...process.env,
