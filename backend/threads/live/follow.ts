@@ -47,6 +47,7 @@ export async function follow(resp: ServerResponse, { who, threadId, from }: Foll
   resp.once("close", leave); // on hosts that tell
   stopping.addEventListener("abort", leave, { once: true });
   resp.on("error", leave); // an error that nobody listens for would end the process
+  if (resp.destroyed) leave(); // gone already, while its past waited for the database: "close" has been said
 
   function heartbeat(): void {
     // A reader in the middle of a long history is not ended by a heartbeat: the replay minds how slow it is.

@@ -133,14 +133,17 @@ function invokeRaw(x: Exchange, request: Request): void {
     const { result, response } = callRaw(() => x.endpoint.handler?.(request, writer, reader), writer);
     const entry: OpenRaw = { res, end: () => writer.close(), response };
     openRaw.add(entry);
-    res.on("close", () => {
+    const closed = (): void => {
       openRaw.delete(entry);
       if (!res.writableFinished) {
         reader.abandon();
         response?.destroy();
       }
       logDone(x, res.statusCode, codeOfStatus(res.statusCode));
-    });
+    };
+    // A client may leave while the auth handler decides: then "close" has been said before anybody listened.
+    if (res.closed) closed();
+    else res.once("close", closed);
     // An application that destroys its response gives up on the reader: one that takes nothing would stay for ever.
     response?.once("close", () => {
       if (!response.writableFinished && !res.writableEnded && !res.destroyed) res.destroy();
