@@ -1,17 +1,25 @@
 import type { APIError } from "encore.dev/api";
 import type { Transaction } from "encore.dev/storage/sqldb";
 import { invalid } from "../lib/errors";
+import { firstWord, orAway } from "./away";
 import { db } from "./graphyn";
 
 export type Tx = Transaction;
 
 /**
  * Runs `work` in one transaction that sees the rows of one organization only: the role `graphyn_tenant` and the setting
- * `graphyn.org_id` hold until its end and no longer. Commits when `work` returns, rolls back when it throws.
+ * `graphyn.org_id` hold until its end and no longer. Commits when `work` returns, rolls back when it throws. A database that is not there
+ * is `database_unavailable`; after a commit that was not answered, too.
  */
 export async function tenant<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
   if (orgId === "") throw new Error("tenant() needs an organization");
-  return transaction("graphyn_tenant", orgId, work);
+  return transaction(begin("graphyn_tenant", orgId), work);
+}
+
+/** The same for somebody who waits for the answer: a database that stands still is told as one that is not there. */
+export async function tenantSoon<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  if (orgId === "") throw new Error("tenantSoon() needs an organization");
+  return transaction(soon(begin("graphyn_tenant", orgId)), work);
 }
 
 /** For whom something is read. */
@@ -23,11 +31,12 @@ export interface Viewer {
 
 /**
  * Runs `work` in one transaction that reads what this caller may see: all of the organization, or, for a guest, the threads in which they take
- * part. A guest's transaction has the role `graphyn_guest`, which cannot write and sees nothing else (29_guests.up.sql).
+ * part. A guest's transaction has the role `graphyn_guest`, which cannot write and sees nothing else (29_guests.up.sql). Like `tenantSoon`, it
+ * does not wait for a database that stands still.
  */
 export async function seenBy<T>(who: Viewer, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (who.role !== "guest") return tenant(who.orgID, work);
-  return transaction("graphyn_guest", who.orgID, async (tx) => {
+  if (who.role !== "guest") return tenantSoon(who.orgID, work);
+  return transaction(soon(begin("graphyn_guest", who.orgID)), async (tx) => {
     await tx.exec`select set_config('graphyn.guest', ${who.userID}, true)`;
     return work(tx);
   });
@@ -40,27 +49,46 @@ export async function actForGuest(tx: Tx): Promise<void> {
 
 /** Runs `work` with the right to find live turns of all organizations and to prolong their leases, and no other. */
 export async function dispatch<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-  return transaction("graphyn_dispatch", "", work);
+  return transaction(begin("graphyn_dispatch", ""), work);
 }
 
 /** Runs `work` with the right to append text to running turns of all organizations, and no other. */
 export async function flush<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-  return transaction("graphyn_flush", "", work);
+  return transaction(begin("graphyn_flush", ""), work);
 }
 
-async function transaction<T>(role: string, orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function begin(role: string, orgId: string): Promise<Tx> {
   const tx = await db.begin();
   try {
     // set_config(…, true) is SET LOCAL, with the values as parameters. A pooled connection so keeps nothing of a tenant.
     await tx.exec`select set_config('role', ${role}, true), set_config('graphyn.org_id', ${orgId}, true)`;
+    return tx;
+  } catch (error) {
+    await rollback(tx);
+    throw error;
+  }
+}
+
+function soon(beginning: Promise<Tx>): Promise<Tx> {
+  return firstWord(beginning, (tx) => tx.rollback());
+}
+
+async function transaction<T>(beginning: Promise<Tx>, work: (tx: Tx) => Promise<T>): Promise<T> {
+  let tx: Tx | null = null;
+  try {
+    tx = await beginning;
     const result = await work(tx);
     await tx.commit();
     return result;
   } catch (error) {
-    await tx.rollback().catch(() => undefined); // the connection may be gone; the first error is the one to tell
+    if (tx) await rollback(tx);
     if (error instanceof Error && UNSTORABLE.test(error.message)) throw unstorable();
-    throw error;
+    throw orAway(error);
   }
+}
+
+async function rollback(tx: Tx): Promise<void> {
+  await tx.rollback().catch(() => undefined); // the connection may be gone; the first error is the one to tell
 }
 
 /** PostgreSQL's words for U+0000 and for half a character (a lone UTF-16 surrogate), which JSON can carry and its `text` cannot. */

@@ -1,5 +1,5 @@
 import { ErrCode } from "encore.dev/api";
-import { tenant } from "../db/tenant";
+import { tenant, tenantSoon } from "../db/tenant";
 import { makeBucket } from "../lib/bucket";
 import { problem } from "../lib/errors";
 import { hashKey, parseKey } from "./key-format";
@@ -56,7 +56,7 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
   if ((refused.get(cacheKey) ?? 0) > performance.now()) return null;
 
   if (!known) refuseGuessing();
-  const caller = await tenant(parsed.orgId, async (tx) => {
+  const caller = await tenantSoon(parsed.orgId, async (tx) => {
     const row = await tx.queryRow<{
       id: string;
       user_id: string;

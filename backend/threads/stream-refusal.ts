@@ -10,6 +10,7 @@ const STATUS: Partial<Record<ErrCode, number>> = {
   [ErrCode.InvalidArgument]: 400,
   [ErrCode.NotFound]: 404,
   [ErrCode.ResourceExhausted]: 429,
+  [ErrCode.Unavailable]: 503,
 };
 
 /** A raw endpoint writes its own errors: in Encore's form, with the conversation's context; as an `error` event once the stream began. */

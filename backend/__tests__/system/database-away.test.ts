@@ -1,0 +1,94 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { createDatabase, type TestDatabase } from "../harness/database";
+import { newOrganization, newThread, ok, type Problem, type TestOrganization } from "../harness/organization";
+import { type Server, startServer } from "../harness/server";
+import { startTcpProxy, type TcpProxy } from "../harness/tcp-proxy";
+
+/** A Graphyn with a proxy before its PostgreSQL, which is taken away and made to stand still. */
+describe("a database that", () => {
+  const adminKey = randomBytes(8).toString("hex");
+  const metricsKey = randomBytes(8).toString("hex");
+  let database: TestDatabase;
+  let proxy: TcpProxy;
+  let server: Server;
+  let org: TestOrganization;
+  let threadId: string;
+  beforeAll(async () => {
+    database = await createDatabase();
+    proxy = await startTcpProxy(database.url);
+    const through = new URL(database.url);
+    through.port = new URL(proxy.url).port;
+    server = await startServer({ databaseUrl: through.href, adminKey, env: { MetricsKey: metricsKey } });
+    org = await newOrganization({ url: server.url, adminKey, databaseUrl: through.href, adminUrl: database.adminUrl });
+    threadId = await newThread(org);
+  });
+  afterEach(async () => {
+    proxy.fault = { kind: "none" };
+    proxy.dropConnections();
+    await expect
+      .poll(async () => (await org.call("GET", `/threads/${threadId}`)).status, { timeout: 30_000 })
+      .toBe(200);
+  });
+  afterAll(async () => {
+    await server?.stop();
+    await proxy?.close();
+    await database?.drop();
+  });
+
+  const UNAVAILABLE = {
+    status: 503,
+    body: { code: "unavailable", details: { reason: "database_unavailable", retryable: true } },
+  };
+  const post = (content: string) =>
+    org.call<Problem>("POST", `/threads/${threadId}/messages`, { content }, { "idempotency-key": content });
+
+  it("is away refuses every request with a reason that says to try again, and nothing is lost by it (THR-5, THR-6)", async () => {
+    await proxy.goDown();
+    // Whose key is known for the moment, and whose is not: who is asking is a question to the database, too.
+    for (const pause of [0, 5_500]) {
+      await sleep(pause);
+      expect(await post("said while it was away")).toMatchObject(UNAVAILABLE);
+      expect(await org.call("GET", `/threads/${threadId}/stream`)).toMatchObject(UNAVAILABLE);
+    }
+    await proxy.comeBack();
+    await expect.poll(async () => (await post("said while it was away")).status, { timeout: 30_000 }).toBe(200);
+    const { messages } = await ok(
+      org.call<{ messages: { content: string; sender_type: string }[] }>("GET", `/threads/${threadId}/messages`),
+    );
+    const said = messages.filter(({ sender_type }) => sender_type === "user");
+    expect(said.map(({ content }) => content)).toEqual(["said while it was away"]);
+  });
+
+  it("stands still refuses who waits for it, too (THR-5)", async () => {
+    proxy.fault = { kind: "black_hole" };
+    expect(await post("said while it stood still")).toMatchObject(UNAVAILABLE);
+    expect(await org.call("GET", `/threads/${threadId}/stream`)).toMatchObject(UNAVAILABLE);
+  });
+
+  it.each([
+    { asks: "what the thread has", untilForgottenMs: 0 },
+    { asks: "whose the key is", untilForgottenMs: 5_500 },
+  ])(
+    "answers late, $asks, does not keep the stream of a reader who has gone meanwhile (SSE-5)",
+    async ({ untilForgottenMs }) => {
+      await ok(org.call("GET", `/threads/${threadId}`)); // its key is known for five seconds
+      await sleep(untilForgottenMs);
+      proxy.fault = { kind: "delay", ms: 1_500 };
+      const left = fetch(`${server.url}/threads/${threadId}/stream`, {
+        headers: { authorization: `Bearer ${org.apiKey}` },
+        signal: AbortSignal.timeout(500),
+      });
+      await expect(left).rejects.toThrow();
+      await sleep(2_000);
+      proxy.fault = { kind: "none" };
+      await sleep(4_000); // for what was asked to be answered, and the stream to begin
+      const streams = async () => {
+        const metrics = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${metricsKey}` } });
+        return /^graphyn_connections\{transport="sse"\} (\d+)/m.exec(await metrics.text())?.[1];
+      };
+      await expect.poll(streams, { timeout: 10_000 }).toBe("0");
+    },
+  );
+});
