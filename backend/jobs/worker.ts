@@ -1,5 +1,7 @@
+import { EventEmitter } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
-import { Logger, run, runMigrations } from "graphile-worker";
+import { Logger, type Runner, run, runMigrations, type WorkerEvents } from "graphile-worker";
 import { Pool } from "pg";
 import { db } from "../db/graphyn";
 import { copyEmbeddings } from "./copy-embeddings";
@@ -11,6 +13,8 @@ const CONCURRENT_JOBS_MAX = 4;
 const CONNECTIONS_MAX = CONCURRENT_JOBS_MAX + 2;
 /** Jobs that were enqueued with a delay are found by this; others are told by a notification, and by this when that was lost. */
 const POLL_MS = 1_000;
+/** Before workers that were lost begin anew, and before the next try while the database is away. */
+const AGAIN_MS = 1_000;
 
 const logger = new Logger(() => (level, message) => {
   if (level === "error") log.error(message);
@@ -33,18 +37,50 @@ const taskList = {
 /** Every hour, once however many processes run. */
 const crontab = "17 * * * * forget_failed_jobs";
 
-const runner = run({
-  pgPool,
-  logger,
-  taskList,
-  crontab,
-  concurrency: CONCURRENT_JOBS_MAX,
-  pollInterval: POLL_MS,
-  noHandleSignals: true,
-});
+let isEnding = false;
+let runner = begin();
 runner.catch((error) => log.error("the job worker could not start", { error: String(error) }));
+
+/**
+ * graphile-worker 0.16 has no new worker for one whose connection broke while it told of its job (its main.js: "TODO: handle when a worker
+ * shuts down"). Once the last is gone no job is done any more, and nothing tells. So all begin anew.
+ */
+function begin(): Promise<Runner> {
+  const events: WorkerEvents = new EventEmitter();
+  let isWhole = true;
+  const begun = run({
+    pgPool,
+    logger,
+    taskList,
+    crontab,
+    concurrency: CONCURRENT_JOBS_MAX,
+    pollInterval: POLL_MS,
+    noHandleSignals: true,
+    events,
+  });
+  events.on("worker:stop", () => {
+    if (!isWhole || isEnding) return;
+    isWhole = false;
+    void replace(begun);
+  });
+  return begun;
+}
+
+async function replace(old: Promise<Runner>): Promise<void> {
+  log.warn("a job worker was lost; all of them begin anew");
+  await old.then((it) => it.stop()).catch(() => undefined);
+  for (let isBack = false; !isBack && !isEnding; ) {
+    await sleep(AGAIN_MS);
+    runner = begin();
+    isBack = await runner.then(
+      () => true,
+      () => false,
+    );
+  }
+}
 
 /** Takes no more jobs and resolves when those under way have ended, or were given back after graphile-worker's five seconds. */
 export async function stopWorker(): Promise<void> {
+  isEnding = true;
   await (await runner).stop();
 }
