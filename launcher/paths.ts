@@ -10,9 +10,9 @@ export const GRAPHYN_DIR = process.env.GRAPHYN_HOME ?? join(ROOT, ".graphyn");
 /** What is installed once and shared by `start` and `test`. */
 export const INSTALL_DIR = process.env.GRAPHYN_INSTALL ?? join(GRAPHYN_DIR, "install");
 
-/** The folders and files of one running stack. `start`, `test` and the benches have one each, so that they run side by side. */
+/** The folders and files of one running stack. `start`, `test`, the benches and chaos have one each, so that they run side by side. */
 export interface Place {
-  readonly name: "start" | "test" | "bench";
+  readonly name: "start" | "test" | "bench" | "chaos" | "chaos-test";
   readonly dir: string;
   /** Generated passwords and keys, mode 0600. */
   readonly secrets: string;

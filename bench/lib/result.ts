@@ -22,7 +22,7 @@ export async function stamp(bench: string, seed: number, loadedMachineOk: boolea
   return {
     bench,
     date: new Date().toISOString(),
-    commit: gitCommit(),
+    commit: commitOf(),
     machine: describeMachine(),
     seed,
     load_before: { ...load, override: refusal !== null },
@@ -30,7 +30,7 @@ export async function stamp(bench: string, seed: number, loadedMachineOk: boolea
 }
 
 /** The commit of the working tree, with `+changes` when it differs from it. */
-function gitCommit(): string {
+export function commitOf(): string {
   const git = (...args: string[]) => execFileSync("git", args, { encoding: "utf8" }).trim();
   try {
     return (
