@@ -1,5 +1,5 @@
 import { ErrCode } from "encore.dev/api";
-import { tenant, tenantSoon } from "../db/tenant";
+import { tenantSoon } from "../db/tenant";
 import { makeBucket } from "../lib/bucket";
 import { problem } from "../lib/errors";
 import { hashKey, parseKey } from "./key-format";
