@@ -85,6 +85,8 @@ export async function startChaos(name: "chaos" | "chaos-test", stops: (() => Pro
           ApiKeyHashKey: secrets.apiKeyHashKey,
           ModelGatewayKey: secrets.modelGatewayKey,
           ModelUpstreamKeys: "{}",
+          CLERK_SECRET_KEY: "", // nobody signs in by Clerk
+          CLERK_WEBHOOK_SIGNING_SECRET: "",
           OrgSecretsKey: secrets.orgSecretsKey,
           MetricsKey: secrets.metricsKey,
         },
