@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FAULTS, type FaultName } from "../../../bench/chaos/faults";
+import { makeParties } from "../../../bench/chaos/parties";
+import type { Party } from "../../../bench/chaos/party";
+import { playRound } from "../../../bench/chaos/round";
+import { type Chaos, startChaos } from "../../../bench/chaos/stack";
+
+/** How long faults happen in a round: one each second. `npm run chaos` has longer ones, and more of them. */
+const ROUND_MS = 8_000;
+const PLAYED_MS_MAX = 300_000;
+const FIXED_SEED = 5;
+/** What must happen in every run; in a random round, whatever comes first. */
+const ALWAYS: readonly FaultName[] = [
+  "kill -9 of Graphyn",
+  "kill -9 of Graphyn after a commit it never heard of",
+  "kill -9 of Letta",
+  "PostgreSQL restarted",
+  "PostgreSQL paused",
+  "clock an hour back",
+  "model that hangs",
+  "one request fifty times at once",
+];
+/** A start of Letta takes as long as all the rest: one in each run. */
+const AT_RANDOM = (Object.keys(FAULTS) as FaultName[]).filter((name) => name !== "kill -9 of Letta");
+
+describe("two processes, their database, Letta and its models, hurt at random while people talk", () => {
+  const stops: (() => Promise<unknown>)[] = [];
+  let chaos: Chaos;
+  let parties: Party[];
+  beforeAll(async () => {
+    chaos = await startChaos("chaos-test", stops);
+    parties = await makeParties(chaos, ["quetzalcanary", "ptarmigancanary"]);
+  }, PLAYED_MS_MAX);
+  afterAll(async () => {
+    for (const stop of stops.reverse()) await stop();
+  }, PLAYED_MS_MAX);
+
+  it.each([
+    { what: "a fixed seed", seed: FIXED_SEED, faults: ALWAYS },
+    { what: "a random seed", seed: Number(process.env.CHAOS_SEED ?? Date.now() & 0x7fffffff), faults: AT_RANDOM },
+  ])(
+    "keep every invariant I1 to I9 with $what (THR-3, SSE-4, LET-7)",
+    async ({ seed, faults }) => {
+      console.log(`seed ${seed}`); // CHAOS_SEED plays it again
+      const played = await playRound(chaos, parties, {
+        seed,
+        ms: ROUND_MS,
+        faults,
+        count: ALWAYS.length,
+        say: () => undefined,
+      });
+      expect(played.findings, JSON.stringify(played.timeline, null, 1)).toEqual([]);
+      expect(played.timeline.filter(({ what }) => what.includes("could not be done"))).toEqual([]);
+      expect(played.figures.acknowledged).toBeGreaterThan(0);
+      expect(played.figures.entries).toBeGreaterThan(played.figures.acknowledged);
+    },
+    PLAYED_MS_MAX,
+  );
+});
