@@ -30,10 +30,18 @@ describe("the policy", () => {
   it("stands before every endpoint with callers: its service has the middleware, and nothing else says who calls (SEC-4)", () => {
     const services = new Set(endpoints.filter(({ auth }) => auth).map(({ service }) => service));
     for (const service of services) {
-      expect(readFileSync(`backend/${service}/encore.service.ts`, "utf8")).toContain("{ middlewares: [policed] }");
+      expect(readFileSync(`backend/${service}/encore.service.ts`, "utf8")).toContain(
+        "{ middlewares: [secured, policed] }",
+      );
     }
     const files = [...new Set(endpoints.map(({ source }) => source.file))];
     expect(files.filter((file) => readFileSync(`backend/${file}`, "utf8").includes("getAuthData"))).toEqual([]);
+  });
+
+  it("leaves no service without the headers that every answer has (SEC-2)", () => {
+    for (const service of new Set(endpoints.map((endpoint) => endpoint.service))) {
+      expect(readFileSync(`backend/${service}/encore.service.ts`, "utf8")).toContain("middlewares: [secured");
+    }
   });
 
   it.each(rows)("%s: roles, a scope that exists, and thread actions that roles decide (AGT-2)", (_name, row) => {
