@@ -1,16 +1,9 @@
 import pg from "pg";
 import { expect, inject, it } from "vitest";
 import { newAgent, newOrganization, newThread, ok } from "../harness/organization";
+import { nodesOf, type PlanNode } from "../harness/query-plans";
 
 const TURNS = 20_000;
-
-interface Node {
-  "Node Type": string;
-  "Index Name"?: string;
-  Plans?: Node[];
-}
-
-const nodes = (plan: Node): Node[] => [plan, ...(plan.Plans ?? []).flatMap(nodes)];
 
 it("counts an exchange by an index, as the role that runs it, in a thread of any length (AGT-2, SEC-1)", async () => {
   const org = await newOrganization();
@@ -31,14 +24,14 @@ it("counts an exchange by an index, as the role that runs it, in a thread of any
     await client.query("set local role graphyn_tenant");
     await client.query("select set_config('graphyn.org_id', $1, true)", [org.orgId]);
     // What hand-on.ts asks.
-    const { rows } = await client.query<{ "QUERY PLAN": [{ Plan: Node }] }>(
+    const { rows } = await client.query<{ "QUERY PLAN": [{ Plan: PlanNode }] }>(
       `explain (format json) select count(*), sum(coalesce(prompt_tokens, 0)) from turns
        where org_id = '${org.orgId}' and thread_id = '${id}' and exchange = ${TURNS / 2}`,
     );
     const plan = rows[0]?.["QUERY PLAN"][0].Plan;
     if (!plan) throw new Error("no plan");
-    expect(nodes(plan).map((node) => node["Node Type"])).not.toContain("Seq Scan");
-    expect(nodes(plan).map((node) => node["Index Name"])).toContain("turns_of_exchange");
+    expect(nodesOf(plan).map((node) => node["Node Type"])).not.toContain("Seq Scan");
+    expect(nodesOf(plan).map((node) => node["Index Name"])).toContain("turns_of_exchange");
   } finally {
     await client.query("rollback");
     await client.end();

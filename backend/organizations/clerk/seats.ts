@@ -165,6 +165,6 @@ export async function namePerson(
   tell({ action: "member.changed", target: personTarget(isNews.id), change: { changed: ["name"] } });
   await tx.exec`
     update participants set name = ${name}
-    where org_id = ${orgId} and user_id = ${isNews.id} and left_at is null and name <> ${name}`;
+    where org_id = ${orgId} and user_id = ${isNews.id} and kind = 'user' and left_at is null and name <> ${name}`;
   return true;
 }
