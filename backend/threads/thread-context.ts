@@ -115,7 +115,10 @@ interface ThreadRow {
   running_turns: RunningTurn[];
 }
 
-/** $1 organization, $2 thread. `seen_seq` is last_seq as the statement's other reads see it. */
+/**
+ * $1 organization, $2 thread. `seen_seq` is last_seq as the statement's other reads see it. `greatest`, where `coalesce` reads better: under
+ * row-level security the index takes no bound that is made by it, and the whole thread was read for each agent.
+ */
 const THREAD = `
   select t.title, t.type, t.state, t.when_busy, t.branch, t.last_seq, t.prompt_tokens, t.completion_tokens,
     t.turn_policy, t.coordinator_id, t.rotation_at, t.exchange_hops_max, t.exchange_turns_max, t.exchange_tokens_max,
@@ -129,7 +132,7 @@ const THREAD = `
         'unheard', exists (
           select from branch_spans(t.org_id, t.id, t.branch) s cross join lateral (
             select from messages m
-            where m.org_id = p.org_id and m.thread_id = p.thread_id and m.seq >= greatest(s.lo, coalesce(c.heard_seq, 0) + 1) and m.seq <= s.hi
+            where m.org_id = p.org_id and m.thread_id = p.thread_id and m.seq >= s.lo and m.seq > greatest(c.heard_seq, 0) and m.seq <= s.hi
               and (m.sender_type <> 'system' or c.heard_seq > 0)
             order by m.seq limit 1) m)) order by p.id)
       from participants p

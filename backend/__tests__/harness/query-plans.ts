@@ -28,7 +28,8 @@ export interface Explained extends Statement {
 
 /** How often PostgreSQL makes a plan for the very parameters before it compares that with one for all. */
 const PLANS_BEFORE_KEPT = 5;
-const EXPLAINABLE = /^\s*(select|with|insert|update|delete|merge|values)\b/i;
+/** What has a plan. */
+export const EXPLAINABLE = /^\s*(select|with|insert|update|delete|merge|values)\b/i;
 const SETTING = /\bset_config\s*\(/i;
 
 /**

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adminQuery } from "../harness/database";
 import { through } from "../harness/organization";
 import {
+  EXPLAINABLE,
   type Explained,
   explainTransaction,
   nodesOf,
@@ -13,7 +14,7 @@ import {
 import { openQueryTap, type Transaction } from "../harness/query-tap";
 import { startServer } from "../harness/server";
 import { createLargeDatabase, type LargeDatabase } from "./large-database";
-import { liveADay } from "./life";
+import { goOn, liveADay } from "./life";
 import { type SourceStatement, statementsInSources } from "./sources";
 
 const READY_MS_MAX = 240_000;
@@ -60,7 +61,9 @@ beforeAll(async () => {
     const tap = await openQueryTap(database.url);
     const server = await startServer({ databaseUrl: tap.url, adminKey: database.adminKey });
     try {
-      await liveADay(through(database.org, server.url));
+      const org = through(database.org, server.url);
+      await goOn(org, database.longThread); // first, because only the first occasions are looked at
+      await liveADay(org);
     } finally {
       await server.stop();
       await tap.close();
@@ -89,8 +92,8 @@ describe("every query of the application, on large tables, as the role that asks
 
   it("is answered by an index: those that stand in the source and were not asked (DAT-1)", async () => {
     const asked = new Set(transactions.flat().map(({ sql }) => sql));
-    const unasked = sources.filter(({ sql }) => !asked.has(sql));
-    expect(sources.length - unasked.length).toBeGreaterThan(ASKED_MIN); // or a text here is no text there
+    const unasked = sources.filter(({ sql }) => !asked.has(sql) && EXPLAINABLE.test(sql));
+    expect(sources.filter(({ sql }) => asked.has(sql)).length).toBeGreaterThan(ASKED_MIN); // or a text here is no text there
     expect((await faultsOfUnasked(unasked)).join("\n\n")).toBe("");
   });
 

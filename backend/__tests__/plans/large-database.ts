@@ -10,12 +10,14 @@ const ORGANIZATIONS = 300;
 /** Times that the threads of the first organization are there. */
 const THREAD_COPIES = 100;
 /** Times that one of its threads goes on. */
-const LENGTH = 200;
+const LENGTH = 300;
 const JOBS = 5_000;
 const ADMIN_KEY = "key-of-the-plans-test";
 
 export interface LargeDatabase extends TestDatabase {
   org: TestOrganization;
+  /** A thread that is much longer than the others. */
+  longThread: string;
   adminKey: string;
 }
 
@@ -51,5 +53,5 @@ export async function createLargeDatabase(): Promise<LargeDatabase> {
   } finally {
     await client.end();
   }
-  return { ...database, org, adminKey: ADMIN_KEY };
+  return { ...database, org, longThread: threadId, adminKey: ADMIN_KEY };
 }

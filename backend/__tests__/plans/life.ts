@@ -35,6 +35,14 @@ export async function liveADay(org: TestOrganization): Promise<string> {
   return talk;
 }
 
+/** The same in a thread of before, however long it has become: one more question, and looking at it. */
+export async function goOn(org: TestOrganization, id: string): Promise<void> {
+  const on = branchesOf(org);
+  const { context } = await on.say(id, "And now?");
+  await on.quiet(id);
+  await read(org, id, context.cursor);
+}
+
 const MODEL = "openai-proxy/dev-echo";
 const SAID = ["The invoices for March were paid late.", "Our kettle boils water for green tea.", "And on Fridays?"];
 
