@@ -54,8 +54,8 @@ export async function createThread(graphyn: Api, agents: string[]): Promise<stri
   return (await call<{ thread: { id: string } }>(graphyn, "POST", "/threads", { agents })).thread.id;
 }
 
-export function postMessage(graphyn: Api, threadId: string, content: string): Promise<unknown> {
-  return call(graphyn, "POST", `/threads/${threadId}/messages`, { content });
+export function postMessage(graphyn: Api, threadId: string, content: string, more: object = {}): Promise<unknown> {
+  return call(graphyn, "POST", `/threads/${threadId}/messages`, { content, ...more });
 }
 
 /** Opens a thread's stream and resolves once it has caught up. */

@@ -104,7 +104,16 @@ export async function createDatabase({ adminUrl, databases }: Base, name: string
 }
 
 /** Those of `ensureDatabases`, and those that benches make. */
-const DATABASES = ["graphyn", "letta", "graphyn_waiting", "graphyn_ahead", "agno"];
+const DATABASES = [
+  "graphyn",
+  "letta",
+  "graphyn_waiting",
+  "graphyn_ahead",
+  "agno",
+  "growth_1",
+  "growth_100",
+  "growth_10000",
+];
 
 /** Each run begins with empty databases: a result must not depend on the runs before it, and Letta keeps the address of a model it once knew. */
 async function dropDatabases(adminUrl: string): Promise<void> {
