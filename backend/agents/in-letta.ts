@@ -56,7 +56,7 @@ export async function makeInLetta(
 }
 
 /** Ends only when every request has: one that is still under way when another fails would leave a block behind the clean-up. */
-async function makeBlocks(org: LettaOrg, agentTag: string): Promise<string[]> {
+export async function makeBlocks(org: LettaOrg, agentTag: string): Promise<string[]> {
   const made = await Promise.allSettled(
     BLOCKS.map(({ label, description }) =>
       org.blocks.create({

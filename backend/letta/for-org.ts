@@ -27,6 +27,11 @@ export async function forOrg(orgId: string): Promise<LettaOrg> {
   return waiting;
 }
 
+/** The organization has nothing in Letta any more. */
+export function forgetOrg(orgId: string): void {
+  ready.delete(orgId);
+}
+
 let wall: Promise<void> | undefined;
 
 /** Once a process: whether Letta keeps organizations apart at all. */

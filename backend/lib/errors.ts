@@ -56,7 +56,8 @@ export type Noun =
   | "API key"
   | "organization"
   | "limit"
-  | "model credential";
+  | "model credential"
+  | "erasure";
 
 /** Not there and not yours: one answer, made in one place, so that it cannot differ by a byte. */
 export function notFound(noun: Noun): APIError {

@@ -1,7 +1,7 @@
 /** The entries of a thread's log and the live events, as SSE, WebSocket and SDKs see them: one vocabulary. */
 
 export type SenderType = "user" | "agent" | "system";
-export type MessageStatus = "complete" | "cancelled" | "failed";
+export type MessageStatus = "complete" | "cancelled" | "failed" | "erased";
 
 export interface Message {
   id: string;

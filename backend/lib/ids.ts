@@ -19,7 +19,8 @@ export type IdPrefix =
   | "agent"
   | "agver"
   | "capture"
-  | "call";
+  | "call"
+  | "erasure";
 
 export function newId(prefix: IdPrefix): string {
   return typeid(prefix).toString();

@@ -174,6 +174,9 @@ export const POLICY = {
   rotateApiKey: { at: "POST /api-keys/{id}/rotate", roles: EVERYBODY, scope: null },
   listAudit: { at: "GET /audit", roles: ADMINS, scope: "audit:read" },
   verifyAudit: { at: "GET /audit/verify", roles: ADMINS, scope: "audit:read" },
+  /** Erasing the organization is for its owners: request-erasure.ts asks. */
+  requestErasure: { at: "POST /erasure", roles: ADMINS, scope: "organization:erase" },
+  getErasure: { at: "GET /erasure/{id}", roles: ADMINS, scope: "organization:erase" },
   lettaHealth: { at: "GET /letta/health", roles: MEMBERS, scope: "organization:read" },
 } as const satisfies Record<string, Policy>;
 
@@ -181,6 +184,9 @@ export const POLICY = {
 export const PUBLIC = [
   "GET /asyncapi.json",
   "GET /docs",
+  /** Asks for the token of the one erasure. */
+  "GET /erasure-receipt",
+  "GET /erasure-receipt/public-key",
   "GET /health",
   "GET /openapi.json",
   /** Asks for the operator's key. */

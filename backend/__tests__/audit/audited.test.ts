@@ -257,6 +257,27 @@ const AUDITED: Record<string, Audited> = {
     const removed = { participant, agent, role: "speaker" };
     return { told: [{ action: "thread.participant_removed", target: id, change: { removed, participants: [] } }] };
   },
+  "POST /erasure": async () => {
+    const person = await newPerson(org, "Ana");
+    const { id, receipt_token } = await ok(
+      org.call<{ id: string; receipt_token: string }>("POST", "/erasure", { person_id: person }),
+    );
+    const token = { "x-receipt-token": receipt_token };
+    for (let tries = 0; tries < 300; tries++) {
+      const { state } = await ok(request<{ state: string }>(org.url, "GET", "/erasure-receipt", undefined, token));
+      if (state === "done") break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const { entries } = await ok(org.call<{ entries: Entry[] }>("GET", `/audit?target=${person}`));
+    expect(entries).toMatchObject([
+      { action: "erasure.completed", actor: { kind: "system" }, change: { erasure: id } },
+      { action: "erasure.requested", actor: { kind: "key", user_id: org.userId }, change: { erasure: id } },
+      { action: "member.added" },
+    ]);
+    await newPerson(org, "Who comes after");
+    const after = (await ok(org.call<{ entries: Entry[] }>("GET", "/audit?limit=1"))).entries[0]?.target.id ?? "";
+    return { told: [{ action: "member.added", target: after }] };
+  },
   "POST /threads/{id}/fork": async () => {
     const id = await newThread(org);
     const { thread } = await ok(org.call<Context>("POST", `/threads/${id}/fork`, {}));

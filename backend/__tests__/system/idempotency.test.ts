@@ -112,6 +112,11 @@ const REQUESTS: Record<string, () => Promise<Write>> = {
     };
     return { path: await limited(), other: { path: await limited() } };
   },
+  "POST /erasure": async () => ({
+    path: "/erasure",
+    body: { person_id: await newPerson(org, "Ana") },
+    other: { body: { person_id: await newPerson(org, "Ben") } },
+  }),
   "POST /organizations": async () => ({
     path: "/organizations",
     body: { name: "Once", owner_name: "Ada" },

@@ -151,6 +151,7 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
         for (const id of await archivesNamed(name))
           await call((client, signal) => client.archives.delete(id, { headers, signal }));
       },
+      named: (name) => archivesNamed(name),
     },
 
     tools: {
@@ -182,6 +183,9 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
         }
       },
       find: () => findIdentity(),
+      delete: async (id) => {
+        await call((client, signal) => client.delete(`/v1/identities/${encodeURIComponent(id)}`, { headers, signal }));
+      },
     },
 
     models: {
@@ -239,7 +243,7 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
     return { embedding_config: { ...embedding.config, embedding_endpoint: own } };
   }
 
-  async function archivesNamed(name: string): Promise<string[]> {
+  async function archivesNamed(name?: string): Promise<string[]> {
     return list(
       await call((client, signal) =>
         client.get("/v1/archives/", { query: { name, limit: PAGE_SIZE, order: "asc" }, headers, signal }),

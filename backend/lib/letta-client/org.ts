@@ -46,6 +46,8 @@ export interface LettaOrg {
     delete(id: string): Promise<void>;
     attach(archiveId: string, agentId: string): Promise<void>;
     deleteNamed(name: string): Promise<void>;
+    /** Ids of those with this name; of all the organization has without one. */
+    named(name?: string): Promise<string[]>;
   };
   readonly tools: {
     /** Seeds Letta's own tools; Letta does so for its default organization only. Repeating it is harmless. */
@@ -57,6 +59,7 @@ export interface LettaOrg {
     upsert(name: string): Promise<string>;
     /** Its id in Letta, or null when it is not there. */
     find(): Promise<string | null>;
+    delete(id: string): Promise<void>;
   };
   readonly models: {
     list(): Promise<LettaModel[]>;

@@ -1,0 +1,236 @@
+import { randomBytes } from "node:crypto";
+import { describe, expect, inject, it } from "vitest";
+import { isSigned } from "../../erasure/sign";
+import { adminQuery } from "../harness/database";
+import {
+  type Context,
+  newAgent,
+  newOrganization,
+  newPerson,
+  newThread,
+  ok,
+  type Problem,
+  request,
+  type TestOrganization,
+} from "../harness/organization";
+import { type Server, startServer } from "../harness/server";
+import { openStream } from "../harness/stream";
+import { wherePlanted } from "./planted";
+
+const graphyn = inject("graphyn");
+const ERASED_MS_MAX = 40_000;
+
+interface ErasureView {
+  id: string;
+  subject: string;
+  state: "running" | "done";
+  step: string;
+  counts: Record<string, number>;
+  receipt: string | null;
+  signature: string | null;
+}
+interface Begun {
+  id: string;
+  receipt_token: string;
+}
+interface Message {
+  seq: number;
+  sender_name: string;
+  sender_type: string;
+  sender_id: string;
+  content: string;
+  status: string;
+}
+
+/** A word that stands nowhere else. */
+const newWord = () => `planted${randomBytes(6).toString("hex")}`;
+
+async function erased(org: TestOrganization, { id, receipt_token }: Begun, ms = ERASED_MS_MAX): Promise<ErasureView> {
+  const until = Date.now() + ms;
+  for (;;) {
+    const view = await ok(
+      request<ErasureView>(org.url, "GET", "/erasure-receipt", undefined, { "x-receipt-token": receipt_token }),
+    );
+    if (view.state === "done") return view;
+    if (Date.now() > until) throw new Error(`erasure ${id} is still at ${view.step}: ${JSON.stringify(view.counts)}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+async function say(org: TestOrganization, thread: string, content: string, sender_id?: string): Promise<void> {
+  const { turns } = await ok(
+    org.call<{ turns: { id: string }[] }>("POST", `/threads/${thread}/messages`, { content, sender_id }),
+  );
+  await answered(org, thread, turns.length);
+}
+
+async function answered(org: TestOrganization, thread: string, turns: number): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    const { context } = await ok(org.call<{ context: Context }>("GET", `/threads/${thread}`));
+    if (context.running_turns.length === 0 || turns === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error("the agents are still answering");
+}
+
+const messagesOf = async (org: TestOrganization, thread: string) =>
+  (await ok(org.call<{ messages: Message[] }>("GET", `/threads/${thread}/messages?limit=200`))).messages;
+
+/** A person whose word is wherever a person's words go. */
+async function wordy(server: { url: string } = graphyn) {
+  const word = newWord();
+  const org = await newOrganization({ ...graphyn, url: server.url }, `Company ${word}org`);
+  const person = await newPerson(org, `Ana ${word}`);
+  const echo = await newAgent(org, "Echo", "openai-proxy/dev-echo");
+  const noter = await ok(
+    org.call<{ agent_id: string }>("POST", "/agents", {
+      name: "Noter",
+      system_prompt: "You take notes.",
+      model: "openai-proxy/dev-tool",
+      tools: ["memory_insert", "archival_memory_insert"],
+    }),
+  );
+  const thread = await newThread(org, [echo], [person]);
+  const notes = await newThread(org, [noter.agent_id], [person]);
+  await ok(org.call("PATCH", `/threads/${thread}`, { title: "What the owner wants" }));
+  await say(org, thread, `I am sure of ${word}.`, person);
+  await say(org, thread, "And what do you say, without it?");
+  await say(org, notes, `!tool memory_insert {"label": "knowledge", "new_string": "Ana likes ${word}"}`, person);
+  await say(org, notes, `!tool archival_memory_insert {"content": "Ana likes ${word}"}`, person);
+  const { thread: fork } = await ok(org.call<Context>("POST", `/threads/${thread}/fork`, {}));
+  return { word, org, person, echo, noter: noter.agent_id, thread, notes, fork: fork.id };
+}
+
+describe("erasing a person", () => {
+  it("leaves no word of theirs in any table, here or in Letta, and a signed receipt that counts what went (SEC-6)", async () => {
+    const { word, org, person, thread, fork, echo, noter } = await wordy();
+    const planted = await wherePlanted(word);
+    for (const place of [
+      "messages",
+      "participants",
+      "users",
+      "thread_log",
+      "interaction_captures",
+      "idempotency_keys",
+    ]) {
+      if (place !== "idempotency_keys") expect(planted).toContain(`graphyn:public.${place}`);
+    }
+    expect(planted).toEqual(expect.arrayContaining(["letta:public.messages", "letta:public.block"]));
+    const before = await messagesOf(org, thread);
+
+    const begun = await ok(org.call<Begun>("POST", "/erasure", { person_id: person }));
+    const { receipt, signature, counts } = await erased(org, begun);
+    // The organization's own name has a longer word in it; nothing of the person's is left.
+    const left = (await wherePlanted(word)).filter((place) => place !== "graphyn:public.organizations");
+    expect(left).toEqual([]);
+
+    const after = await messagesOf(org, thread);
+    expect(after.map(({ seq }) => seq)).toEqual(before.map(({ seq }) => seq));
+    const mine = after.filter(({ sender_id }) => sender_id === person);
+    expect(mine.length).toBeGreaterThan(0);
+    for (const message of mine) {
+      expect(message).toMatchObject({ content: "", status: "erased", sender_name: "Erased person" });
+    }
+    expect(after.filter(({ content }) => content.includes("without it?"))).not.toEqual([]);
+    expect((await messagesOf(org, fork)).filter(({ status }) => status === "erased").length).toBeGreaterThan(0);
+
+    expect(counts).toMatchObject({ members: 1, messages: 4, agents_to_relearn: 2 });
+    expect(counts.answers).toBeGreaterThanOrEqual(3);
+    expect(counts.letta_agents).toBeGreaterThanOrEqual(2);
+    expect(counts.copies).toBeGreaterThanOrEqual(1);
+    const key = await ok(request<{ public_key: string }>(org.url, "GET", "/erasure-receipt/public-key"));
+    expect(isSigned(receipt ?? "", signature ?? "", key.public_key)).toBe(true);
+    expect(isSigned(`${receipt} `, signature ?? "", key.public_key)).toBe(false);
+    expect(JSON.parse(receipt ?? "")).toMatchObject({ subject: "person", person_id: person, counts });
+    const marked = await adminQuery<{ id: string }>(
+      graphyn.adminUrl,
+      "select id from agents where org_id = $1 and relearn_at is not null order by id",
+      [org.orgId],
+    );
+    expect(marked.map(({ id }) => id)).toEqual([echo, noter].sort());
+    expect(await ok(org.call("GET", "/audit/verify"))).toMatchObject({ intact: true });
+  });
+
+  it("shows the erased text to no reader, however late, and the agents answer on from what is left (SEC-6)", async () => {
+    const { word, org, person, thread } = await wordy();
+    const reader = await openStream(org, thread);
+    const cursor = reader.received[0]?.id;
+    await reader.close();
+    await erased(org, await ok(org.call<Begun>("POST", "/erasure", { person_id: person })));
+    for (const from of [undefined, cursor]) {
+      const late = await openStream(org, thread, from);
+      expect(JSON.stringify(late.received)).not.toContain(word);
+      await late.close();
+    }
+    expect(JSON.stringify((await org.call("GET", `/search?q=${word}`)).body)).not.toContain(`${word}.`);
+    await say(org, thread, "Do you go on?");
+    const last = (await messagesOf(org, thread)).filter(({ sender_type }) => sender_type === "agent").at(-1);
+    expect(last?.content).toContain("Do you go on?");
+    expect(await ok(org.call("GET", "/letta/health"))).toMatchObject({ status: "ok" });
+    const everywhere = (await wherePlanted(word)).filter((place) => place !== "graphyn:public.organizations");
+    expect(everywhere).toEqual([]);
+  });
+
+  it("refuses who is not there, who is the last owner, whom nobody named, and a second time at once (SEC-6)", async () => {
+    const org = await newOrganization();
+    const reason = async (body: object) => (await org.call<Problem>("POST", "/erasure", body)).body.details.reason;
+    expect(await reason({})).toBe("erasure_of_whom");
+    expect(await reason({ person_id: "user_01h455vb4pex5vsknk084sn02q" })).toBe("person_not_found");
+    expect(await reason({ person_id: org.userId })).toBe("last_owner");
+    expect(await reason({ organization: true, confirm: "Another" })).toBe("erasure_not_confirmed");
+    expect((await org.call<Problem>("GET", "/erasure/erasure_01h455vb4pex5vsknk084sn02q")).body.details.reason).toBe(
+      "erasure_not_found",
+    );
+    const stranger = { "x-receipt-token": `gr_${org.orgId.slice(4)}_${"0".repeat(64)}` };
+    expect((await request(graphyn.url, "GET", "/erasure-receipt", undefined, stranger)).status).toBe(404);
+  });
+});
+
+describe("erasing an organization", () => {
+  it("leaves no word of it anywhere, but its receipt for whoever has the token (SEC-6)", async () => {
+    const { word, org } = await wordy();
+    await newAgent(org, `Agent ${word}`, "openai-proxy/dev-echo", `You know ${word}.`);
+    const name = `Company ${word}org`;
+    const begun = await ok(org.call<Begun>("POST", "/erasure", { organization: true, confirm: name }));
+    const { receipt, counts } = await erased(org, begun);
+    expect(await wherePlanted(word)).toEqual([]);
+    expect(counts).toMatchObject({ organizations: 1, threads: 3, agents: 3, letta_identities: 1 });
+    expect(counts.audit_entries).toBeGreaterThan(5);
+    expect(JSON.parse(receipt ?? "")).toMatchObject({ subject: "organization", person_id: null });
+    const left = await wherePlanted(org.orgId.slice("org_".length));
+    expect(left.filter((place) => place.startsWith("graphyn:public."))).toEqual(["graphyn:public.erasures"]);
+  });
+});
+
+describe("an erasure whose process is killed", () => {
+  it.each(["stop", "words", "memory", "rest"])(
+    "at the step %s is ended by another process (SEC-6)",
+    async (step) => {
+      let server: Server | null = await startServer({
+        databaseUrl: graphyn.databaseUrl,
+        adminKey: graphyn.adminKey,
+      });
+      try {
+        const { word, org, person } = await wordy(server);
+        const begun = await ok(org.call<Begun>("POST", "/erasure", { person_id: person }));
+        for (;;) {
+          const [row] = await adminQuery<{ step: string; state: string }>(
+            graphyn.adminUrl,
+            "select step, state from erasures where org_id = $1",
+            [org.orgId],
+          );
+          if (row?.state === "done" || row?.step === step) break;
+        }
+        await server.stop("SIGKILL");
+        server = null;
+        const view = await erased({ ...org, url: graphyn.url }, begun, 90_000);
+        expect(view.counts).toMatchObject({ members: 1, messages: 4, agents_to_relearn: 2 });
+        const left = (await wherePlanted(word)).filter((place) => place !== "graphyn:public.organizations");
+        expect(left).toEqual([]);
+      } finally {
+        await server?.stop();
+      }
+    },
+    150_000,
+  );
+});
