@@ -28,15 +28,15 @@ export async function insertLimit(tx: Tx, orgId: string, scope: Scope, scopeId: 
       select coalesce(sum(prompt_tokens + completion_tokens), 0) as month_tokens, coalesce(sum(cost_micros), 0) as month_cost,
         coalesce(sum(prompt_tokens + completion_tokens) filter (where asked_at >= minute), 0) as minute_tokens
       from usage_entries, moment
-      where org_id = ${orgId} and asked_at >= month and (${scope} = 'organization' or ${scopeId} = case ${scope}::text
-        when 'key' then key_id when 'person' then user_id when 'agent' then agent_id else thread_id end)
+      where org_id = ${orgId} and asked_at >= month and (${scope} = 'organization' or (${scope} = 'key' and key_id in (select key_heirs(${orgId}, ${scopeId})))
+          or ${scopeId} = case ${scope}::text when 'person' then user_id when 'agent' then agent_id when 'thread' then thread_id end)
     ), live as (
       select coalesce(sum(reserved_tokens), 0) as month_reserved, coalesce(sum(reserved_cost_micros), 0) as month_cost_reserved,
         coalesce(sum(reserved_tokens) filter (where reserved_at >= minute), 0) as minute_reserved
       from turns, moment
       where org_id = ${orgId} and state in ('queued', 'running') and reserved_at >= month
-        and (${scope} = 'organization' or ${scopeId} = case ${scope}::text
-          when 'key' then asked_key when 'person' then asked_by when 'agent' then agent_id else thread_id end)
+        and (${scope} = 'organization' or (${scope} = 'key' and asked_key in (select key_heirs(${orgId}, ${scopeId})))
+          or ${scopeId} = case ${scope}::text when 'person' then asked_by when 'agent' then agent_id when 'thread' then thread_id end)
     )
     insert into limits (org_id, scope, scope_id, minute_at, minute_tokens, minute_reserved, month_at, month_tokens, month_reserved,
       month_cost, month_cost_reserved)

@@ -79,7 +79,10 @@ const RESERVE = `
     from estimated
   ), wanted as (
     select s.scope, s.scope_id, coalesce(sum(a.tokens), 0)::bigint as tokens, coalesce(sum(a.cost), 0)::bigint as cost, $5::int as requests
-    from (values ('organization', $1::text), ('person', $2::text), ('key', $3::text), ('thread', $4::text)) s(scope, scope_id) left join asked a on true
+    from (
+      values ('organization', $1::text), ('person', $2::text), ('thread', $4::text)
+      union all select 'key', k from key_line($1::text, $3::text) k
+    ) s(scope, scope_id) left join asked a on true
     where s.scope_id is not null group by s.scope, s.scope_id
     union all select 'agent', agent_id, sum(tokens)::bigint, sum(cost)::bigint, $5::int from asked group by agent_id
   ), counted as (

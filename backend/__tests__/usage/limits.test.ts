@@ -297,6 +297,31 @@ describe("limits", () => {
     expect(ofType(received, "turn_started")).toHaveLength(1);
   });
 
+  it("of a key are not escaped by rotating it: the old and the new key share them (SEC-4, SEC-5)", async () => {
+    const { own, thread } = await alone();
+    const key = await keyOf(own);
+    await limit(own, "key", key, { tokens_per_month: PLENTY });
+    const made = await ok(own.call<{ id: string; api_key: string }>("POST", `/api-keys/${key}/rotate`, {}));
+    const rotated = through({ ...own, apiKey: made.api_key }, own.url);
+    await answered(rotated, thread);
+    await answered(own, thread);
+    const spent = await adminQuery<{ key_id: string; tokens: number }>(
+      adminUrl,
+      "select key_id, (prompt_tokens + completion_tokens)::int as tokens from usage_entries where thread_id = $1 order by created_at",
+      [thread],
+    );
+    expect(spent.map(({ key_id }) => key_id)).toEqual([made.id, key]);
+    const tokens = spent.reduce((all, one) => all + one.tokens, 0);
+    expect(await remaining(own, "key", "tokens_per_month")).toBe(PLENTY - tokens);
+    await limit(own, "key", key, { tokens_per_month: tokens });
+    for (const at of [own, rotated])
+      expect((await say(at, thread)).body.details).toMatchObject({
+        reason: "quota_exceeded",
+        scope: "key",
+        scope_id: key,
+      });
+  });
+
   it("of the operator hold for every organization, whatever it allows itself (SEC-5)", async () => {
     const { databaseUrl, adminKey } = inject("graphyn");
     const env = { GRAPHYN_ORG_LIMITS: JSON.stringify({ tokens_per_month: 20, requests_per_minute: 1_000 }) };
