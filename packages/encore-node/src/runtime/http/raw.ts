@@ -7,6 +7,7 @@
 import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Writable } from "node:stream";
+import { chunkOf } from "./chunk.js";
 import { sniff } from "./sniff.js";
 
 type HeaderInput = string[] | Record<string, string | number | string[]>;
@@ -47,8 +48,9 @@ export class ResponseWriter {
       return;
     }
     if (this.state === "streaming") {
-      for (const buf of bufs.slice(0, -1)) this.res.write(buf);
-      this.res.write(bufs.at(-1) ?? Buffer.alloc(0), () => callback?.());
+      const last = bufs.length - 1;
+      for (let i = 0; i < last; i++) this.stream(bufs[i] as Buffer);
+      this.stream(bufs[last] ?? Buffer.alloc(0), callback);
       return;
     }
     // The callbacks come first: if they end the answer, it was of one piece. Nothing leaves the process earlier anyway.
@@ -57,6 +59,25 @@ export class ResponseWriter {
     if (this.scheduled) return;
     this.scheduled = true;
     process.nextTick(() => this.flush());
+  }
+
+  /**
+   * A piece after the first. Node's own `write` takes four parts, a later tick and a writev for each; a chunk that goes to the socket whole
+   * takes none of that, and is made once when one buffer goes to many clients (measured: bench/fanout).
+   */
+  private stream(buf: Buffer, callback?: () => void): void {
+    const { res } = this;
+    const { socket } = res;
+    // Nothing of the answer may wait before it: a pipelined one has no socket yet.
+    if (!socket || !res.chunkedEncoding || buf.length === 0 || res.writableLength !== socket.writableLength) {
+      res.write(buf, () => callback?.()); // an error is not the application's: its client has gone
+      return;
+    }
+    socket.write(chunkOf(buf));
+    if (!callback) return;
+    // The system has taken it, as it does unless the client is slow: no need to be told later.
+    if (socket.writableLength === 0) callback();
+    else socket.write("", "latin1", () => callback());
   }
 
   /** Sends the head and what was written; also before a connection is cut. */
