@@ -1,12 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { currentRequest } from "encore.dev";
 import { type APIError, api, ErrCode } from "encore.dev/api";
-import { seenBy, type Tx } from "../db/tenant";
+import { seenBy, type Tx, type Viewer } from "../db/tenant";
+import { parseCursor } from "../lib/cursor";
 import { notFound, problem } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { connections } from "../lib/metrics";
 import { encodeRetry, SSE_HEADERS } from "../lib/sse";
 import { caller } from "../organizations/caller";
+import { seqShown } from "./live/channels";
 import { follow } from "./live/follow";
 import { inReplayPlace } from "./live/replay-places";
 import { makeSeats } from "./live/stream-seats";
@@ -43,7 +45,7 @@ export const streamThread = api.raw(
       if (!leave) throw tooManyStreams();
       connections.inc({ transport: "sse" });
       if (!isId("thread", id)) throw notFound("thread");
-      const lastSeq = await inReplayPlace(orgID, () => seenBy(who, (tx) => readLastSeq(tx, orgID, id)));
+      const lastSeq = await lastSeqOf(who, id, text);
       if (lastSeq === null) throw notFound("thread");
       const from = text === null ? null : requireCursor(id, text, lastSeq);
       resp.writeHead(200, SSE_HEADERS);
@@ -58,7 +60,18 @@ export const streamThread = api.raw(
   },
 );
 
-/** How far the thread's log goes; null when it is not there. */
+/** How far the thread's log goes, at least as far as is needed to judge the cursor; null when it is not there for whoever asks. */
+async function lastSeqOf(who: Viewer, id: string, cursor: string | null): Promise<number | null> {
+  const wanted = cursor === null ? 0 : (parseCursor(id, cursor)?.seq ?? 0);
+  const known = () => {
+    const shown = seqShown(who, id);
+    return shown !== null && shown >= wanted ? shown : null;
+  };
+  return (
+    known() ?? inReplayPlace(who.orgID, async () => known() ?? seenBy(who, (tx) => readLastSeq(tx, who.orgID, id)))
+  );
+}
+
 async function readLastSeq(tx: Tx, orgId: string, id: string): Promise<number | null> {
   const row = await tx.queryRow<{ last_seq: number }>`
     select last_seq from threads where org_id = ${orgId} and id = ${id}`;

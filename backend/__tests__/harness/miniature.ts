@@ -226,6 +226,8 @@ export class World {
       {
         readShown: async () => ({ upTo: 0, spans: [] }),
         readPage: async (after) => {
+          const shown = process.channel && process.channel.readers > 0 ? process.channel.seq : null;
+          if (shown === after) return { entries: [], full: false, words: [] }; // as read.ts spares the database
           const words = process.channel && process.channel.readers > 0 ? [] : this.said({});
           await this.answered();
           const entries = this.log.slice(after, after + PAGE);

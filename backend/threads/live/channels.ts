@@ -1,5 +1,5 @@
 import log from "encore.dev/log";
-import { type Tx, tenant } from "../../db/tenant";
+import { type Tx, tenant, type Viewer } from "../../db/tenant";
 import type { LogEntry } from "../../lib/events";
 import { deliveryDelay } from "../../lib/metrics";
 import { readLog } from "../log";
@@ -63,6 +63,16 @@ export function holdChannel(orgId: string, threadId: string, seq: number): Hold 
 /** The thread's channel, if somebody reads it or an agent speaks in it here. */
 export function channelOf(orgId: string, threadId: string): Channel | null {
   return channels.get(`${orgId}/${threadId}`)?.channel ?? null;
+}
+
+/**
+ * The entry up to which this process's readers have been shown the thread; null when there are none. What comes after it they are all
+ * given: who stands there lacks nothing of the log. Null for a guest too: whether one sees the thread, the database says each time.
+ */
+export function seqShown(who: Viewer, threadId: string): number | null {
+  if (who.role === "guest") return null;
+  const channel = channelOf(who.orgID, threadId);
+  return channel !== null && channel.readers > 0 ? channel.seq : null;
 }
 
 function opened(orgId: string, threadId: string, seq: number): Open {
