@@ -9,11 +9,28 @@ import type { Checked, Collected, Heard } from "./messages";
 import type { Delivered } from "./report";
 import type { Child, Rival } from "./servers";
 
-const TOKENS = 300;
 /** 20 000 events a second: one answer at 20 a second to 1000 readers, or 16 answers at 125 to 10 readers each. */
 export const SCENARIOS = [
-  { name: "one thread", threads: 1, each: 1000, attentive: 10, atOnce: 1, perSecond: 20, model: "dev-n300-r20" },
-  { name: "100 threads", threads: 100, each: 10, attentive: 1, atOnce: 16, perSecond: 125, model: "dev-n300-r125" },
+  {
+    name: "one thread",
+    threads: 1,
+    each: 1000,
+    attentive: 10,
+    atOnce: 1,
+    tokens: 200,
+    perSecond: 20,
+    model: "dev-n200-r20",
+  },
+  {
+    name: "100 threads",
+    threads: 100,
+    each: 10,
+    attentive: 1,
+    atOnce: 16,
+    tokens: 300,
+    perSecond: 125,
+    model: "dev-n300-r125",
+  },
 ] as const;
 type Scenario = (typeof SCENARIOS)[number];
 const SPOKEN_MS_MAX = 120_000;
@@ -31,8 +48,15 @@ export interface Through {
 
 type Measured = Omit<Delivered, "arm" | "round" | "scenario">;
 
-/** New threads with an agent each; everybody reads, then each agent answers one message, as many at a time as Letta's places allow. */
-export async function throughGraphyn(scenario: Scenario, through: Through): Promise<Measured> {
+/**
+ * New threads with an agent each; everybody reads, then each agent answers one message, as many at a time as Letta's places allow. With
+ * `each: 1` it is the turns themselves that are measured, with hardly anybody to read them.
+ */
+export async function throughGraphyn(
+  scenario: Scenario,
+  through: Through,
+  each: number = scenario.each,
+): Promise<Measured> {
   const { readers, organization, agent, graphyn } = through;
   const model = connect(through.modelUrl);
   await call(model, "DELETE", "/debug/requests");
@@ -42,7 +66,7 @@ export async function throughGraphyn(scenario: Scenario, through: Through): Prom
   const { measured, heard } = await measure(
     readers,
     graphyn.pid,
-    { ...scenario, urls, headers: organization.api.headers },
+    { ...scenario, each, attentive: Math.min(each, scenario.attentive), urls, headers: organization.api.headers },
     async (look) => {
       await Promise.all(threads.map((id, i) => postMessage(organization.api, id, sayingOf(i))));
       const until = performance.now() + SPOKEN_MS_MAX;
@@ -55,9 +79,9 @@ export async function throughGraphyn(scenario: Scenario, through: Through): Prom
   const { wrong } = await readers.ask<Checked>({ do: "check" });
   if (wrong.length > 0) throw new Error(`readers were given wrong events: ${wrong.join("; ")}`);
   await readers.ask({ do: "close" });
-  const sent = await tokensSent(model, scenario.threads);
+  const sent = await tokensSent(model, scenario);
   await model.pool.destroy();
-  return { ...measured, delay: summarize(delays(heard, sent)) };
+  return { ...measured, delay: summarize(delays(heard, sent, scenario.tokens)) };
 }
 
 /** What is said in the thread of that number: by it the model's record tells which answer is whose. */
@@ -70,11 +94,11 @@ interface Recorded {
 }
 
 /** When the model sent each token, by thread. */
-async function tokensSent(model: ReturnType<typeof connect>, threads: number): Promise<number[][]> {
+async function tokensSent(model: ReturnType<typeof connect>, { threads, tokens }: Scenario): Promise<number[][]> {
   const { requests } = await call<Recorded>(model, "GET", `/debug/requests?limit=${threads * 3}`);
   return Array.from({ length: threads }, (_, thread) => {
     const found = requests.find(
-      ({ body, tokens_sent }) => tokens_sent >= TOKENS && JSON.stringify(body).includes(sayingOf(thread)),
+      ({ body, tokens_sent }) => tokens_sent >= tokens && JSON.stringify(body).includes(sayingOf(thread)),
     );
     if (!found) throw new Error(`the model has no record of the answer in thread ${thread}`);
     return found.token_sent_monotonic_ms;
@@ -82,8 +106,8 @@ async function tokensSent(model: ReturnType<typeof connect>, threads: number): P
 }
 
 /** From when the model sent a token to when a reader had its last character. */
-export function delays(heard: readonly Heard[], sent: readonly (readonly number[])[]): number[] {
-  const ends = tokenEnds(TOKENS);
+export function delays(heard: readonly Heard[], sent: readonly (readonly number[])[], tokens: number): number[] {
+  const ends = tokenEnds(tokens);
   return heard.flatMap(({ url, end, at }) => {
     const token = ends.findLastIndex((tokenEnd) => tokenEnd <= end);
     const sentAt = sent[url]?.[token];
@@ -95,10 +119,10 @@ export async function throughRival(
   scenario: Scenario,
   { readers, rival, chars }: { readers: Child; rival: Rival; chars: number },
 ): Promise<Measured> {
-  const { threads: groups, atOnce, perSecond } = scenario;
+  const { threads: groups, atOnce, tokens, perSecond } = scenario;
   const urls = await rival.urls(groups);
   const { measured, heard } = await measure(readers, rival.pid, { ...scenario, urls, headers: {} }, () =>
-    rival.speak({ groups, atOnce, events: TOKENS, perSecond, chars }),
+    rival.speak({ groups, atOnce, events: tokens, perSecond, chars }),
   );
   await readers.ask({ do: "close" });
   return { ...measured, delay: summarize(heard.map(({ end, at }) => at - end)) };
@@ -108,6 +132,7 @@ interface Readers {
   urls: string[];
   each: number;
   attentive: number;
+  tokens: number;
   headers: Record<string, string>;
 }
 
@@ -115,7 +140,7 @@ interface Readers {
 async function measure(
   readers: Child,
   pid: number,
-  { urls, each, attentive, headers }: Readers,
+  { urls, each, attentive, tokens, headers }: Readers,
   act: (look: () => Promise<number>) => Promise<void>,
 ): Promise<{ measured: Omit<Measured, "delay">; heard: Heard[] }> {
   await readers.ask({ do: "open", urls, each, attentive, headers });
@@ -136,7 +161,7 @@ async function measure(
   return {
     measured: {
       // Each reader of the group has each event; what else came along (ends of turns, control events) is not counted.
-      deliveries: urls.length * each * TOKENS,
+      deliveries: urls.length * each * tokens,
       events: sum(({ events }) => events),
       bytes: sum(({ bytes }) => bytes),
       lost: sum(({ lost }) => lost),

@@ -11,7 +11,7 @@ import type { Child } from "./servers";
 const ORGANIZATIONS = 5;
 const THREADS_EACH = 20;
 const READERS_EACH = 50;
-const SETTLE_MS = 3_000;
+const SETTLE_MS = 2_000;
 const HEARD_MS_MAX = 10_000;
 
 export async function idleMemory({

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:fanout`: one Graphyn process and many readers. 1000 readers on one thread and on 100 threads while agents speak, against a
- * bare node:http server that writes events of the same size to as many sockets, and against @durable-streams/server; memory of idle
- * readers up to 5000; 1000 readers cut off at once that come back. Starts a stack of its own. `--rounds N`, `--seed N`,
- * `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
+ * bare node:http server that writes events of the same size to as many sockets, and, in one round, against @durable-streams/server and the
+ * turns with a single reader each; memory of idle readers up to 5000; 1000 readers cut off at once that come back. Starts a stack of its
+ * own. `--rounds N`, `--seed N`, `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
  */
 import { chooseModels, GATEWAY_PATH } from "../../launcher/stack/models";
 import { readArguments } from "../lib/arguments";
@@ -14,14 +14,14 @@ import { startGraphyn, startStack, withStops } from "../lib/stack";
 import { seededRandom, shuffled } from "../lib/stats";
 import { SCENARIOS, throughGraphyn, throughRival } from "./deliver";
 import { idleMemory } from "./idle";
-import { type Delivered, forReadme, type Result, report } from "./report";
+import { chartOf, type Delivered, forReadme, type Result, report } from "./report";
 import { startBare, startChild, startDurable } from "./servers";
 import { OTHERS_MODEL, reconnectStorm, STORM_MODEL } from "./storm";
 
 /** About as long as one of Graphyn's events is; what arrives of a round replaces it. */
 const EVENT_CHARS = 330;
 
-const args = readArguments({ rounds: 2 });
+const args = readArguments({ rounds: 3 });
 const header = await stamp("fanout", args.seed, args.loadedMachineOk);
 const random = seededRandom(args.seed);
 await withStops(run);
@@ -57,12 +57,14 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
   for (let round = -1; round < args.rounds; round++) {
     for (const scenario of SCENARIOS) {
       const agent = agents.get(scenario.model) ?? "";
-      const arms = {
-        graphyn: () => throughGraphyn(scenario, { readers, organization, agent, graphyn, modelUrl: stack.modelUrl }),
+      const through = { readers, organization, agent, graphyn, modelUrl: stack.modelUrl };
+      const arms: Record<Delivered["arm"], () => ReturnType<typeof throughGraphyn>> = {
+        graphyn: () => throughGraphyn(scenario, through),
         bare: () => throughRival(scenario, { readers, rival: bare, chars }),
         durable: () => throughRival(scenario, { readers, rival: durable, chars }),
+        turns: () => throughGraphyn(scenario, through, 1),
       };
-      for (const arm of shuffled(Object.keys(arms) as (keyof typeof arms)[], random)) {
+      for (const arm of shuffled(armsOf(round), random)) {
         const measured = await arms[arm]();
         if (arm === "graphyn") chars = Math.round(measured.bytes / measured.events);
         if (round >= 0) delivered.push({ ...measured, arm, round, scenario: scenario.name });
@@ -71,7 +73,7 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
     }
   }
   const storm = await reconnectStorm({ readers, organization, graphyn, agents });
-  say(`1000 readers were back after ${storm.ms.toFixed(0)} ms`);
+  say(`1000 readers were back after ${storm.storms.map(({ ms }) => ms.toFixed(0)).join(", ")} ms`);
   const idle = await idleMemory({ readers, graphyn });
   say("5000 readers");
 
@@ -87,6 +89,12 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
   console.log(`\n${text}`);
   writeResult(args.out, "fanout.json", `${JSON.stringify(result)}\n`);
   writeResult(args.out, "fanout.md", text);
+  writeResult(args.out, "fanout.svg", chartOf(result));
   if (args.readme) updateReadme("bench:fanout", forReadme(result));
   await organization.api.pool.destroy();
+}
+
+/** The two that the bar compares, in every round; the first round, which warms them up, is not counted. The others once. */
+function armsOf(round: number): Delivered["arm"][] {
+  return round === 0 ? ["graphyn", "bare", "durable", "turns"] : ["graphyn", "bare"];
 }

@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { delays } from "./deliver";
-import { type Delivered, perCpuSecond } from "./report";
+import {
+  bars,
+  chartOf,
+  type Delivered,
+  forReadme,
+  noticed,
+  perCpuSecond,
+  perCpuSecondBeyondTurns,
+  type Result,
+} from "./report";
 
 const one = (arm: Delivered["arm"], deliveries: number, cpu_seconds: number): Delivered => ({
   arm,
@@ -14,6 +23,27 @@ const one = (arm: Delivered["arm"], deliveries: number, cpu_seconds: number): De
   cpu_seconds,
   delay: { n: 1, p50: 1, p90: 1, p99: 1, min: 1, max: 1, mean: 1 },
 });
+
+const result: Result = {
+  bench: "fanout",
+  date: "2026-11-30T12:00:00Z",
+  commit: "abc",
+  machine: { cpu: "test", cores: 2, memory_gib: 24, kernel: "k", node: "v20" },
+  seed: 1,
+  load_before: { busy: 0, steal: 0, busiest: [], override: false },
+  seconds: 1,
+  others_cpu_share: 0,
+  delivered: [one("graphyn", 1000, 2), one("bare", 1000, 1), one("durable", 1000, 4), one("turns", 100, 1.1)],
+  storm: {
+    readers: 1000,
+    storms: [
+      { ms: 900, calm: [100, 100], during: [150] },
+      { ms: 1200, calm: [100, 100], during: [150, 150] },
+    ],
+    wrong: [],
+  },
+  idle: { readers: 5000, heard: 5000, bytes_each: 10_240, resident: [] },
+};
 
 describe("the bench of many readers", () => {
   it("counts deliveries for a second of the server's CPU over all rounds (SSE-3)", () => {
@@ -33,6 +63,21 @@ describe("the bench of many readers", () => {
       { url: 0, end: 5, at: 123 },
       { url: 1, end: 4, at: 512 },
     ];
-    expect(delays(heard, sent)).toEqual([1, 3, 2]);
+    expect(delays(heard, sent, 3)).toEqual([1, 3, 2]);
+  });
+
+  it("says which bars were met, with the turns and beyond them (SSE-3)", () => {
+    expect(perCpuSecondBeyondTurns(result.delivered, "one thread")).toBeCloseTo(1000);
+    expect(noticed(result.storm, 1)).toEqual({ ratio: 1.5, low: 1.5, high: 1.5 });
+    const lines = bars(result).split("\n");
+    const line = (start: string) => lines.find((each) => each.startsWith(`| ${start}`));
+    expect(line("one thread: deliveries per CPU second")).toContain("| 0.50 | 0.50 to 0.50 | **missed** |");
+    expect(line("the same, beyond what the turns take")).toContain("| 1.00 |  |  |");
+    expect(line("the same, of @durable-streams/server's")).toContain("| 2.00 |  |  |");
+    expect(line("1000 readers cut off at once")).toContain("| < 5 s | 1200 ms |  | met |");
+    expect(line("first text of others meanwhile, p50 (n = 3)")).toContain("| 1.50 × | 1.50 to 1.50 | met |");
+    expect(line("memory of an idle reader")).toContain("| 10.0 KB |  | met |");
+    expect(forReadme(result)).toContain("bench/results/fanout.svg");
+    expect(chartOf(result)).toContain(">Graphyn, one thread<");
   });
 });

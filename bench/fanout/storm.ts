@@ -1,21 +1,22 @@
-/** 1000 readers cut off at once, in the middle of answers, come back with their cursors: are they exact, how soon, and who notices? */
+/** 1000 readers cut off at once, in the middle of answers, some times, come back with their cursors: are they exact, how soon, and who notices? */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createThread, type Organization, openStream, postAndFollow, postMessage } from "../lib/graphyn";
-import { quantile } from "../lib/stats";
 import type { Checked, Collected, Stormed } from "./messages";
 import type { Storm } from "./report";
 import type { Child } from "./servers";
 
-/** Speaks for 15 s. */
-export const STORM_MODEL = "dev-n300-r20";
+/** Speaks for 30 s: all storms are in mid-answer. */
+export const STORM_MODEL = "dev-n600-r20";
 /** Of an agent that is asked by others meanwhile. */
 export const OTHERS_MODEL = "dev-n20";
 const THREADS = 100;
 const READERS_EACH = 10;
 /** As many agents speak as Letta has places for, less those of the others. */
 const SPEAKING = 12;
-const SPEAKING_BEFORE_MS = 5_000;
-const CALM_SAMPLES = 10;
+const SPEAKING_BEFORE_MS = 2_000;
+const STORMS = 3;
+/** First texts of others before each storm. */
+const CALM_SAMPLES = 8;
 const SPOKEN_MS_MAX = 60_000;
 
 interface StormOf {
@@ -40,16 +41,19 @@ export async function reconnectStorm({ readers, organization, graphyn, agents }:
 
   await Promise.all(threads.slice(0, SPEAKING).map((id) => postMessage(api, id, "speak")));
   await sleep(SPEAKING_BEFORE_MS);
-  const calm: number[] = [];
-  for (let i = 0; i < CALM_SAMPLES; i++) calm.push(await firstText());
-
-  let isOver = false;
-  const storming = readers.ask<Stormed>({ do: "storm" }).finally(() => {
-    isOver = true;
-  });
-  const during: number[] = [];
-  while (!isOver) during.push(await firstText());
-  const { ms } = await storming;
+  const storms: Storm["storms"] = [];
+  while (storms.length < STORMS) {
+    const calm: number[] = [];
+    while (calm.length < CALM_SAMPLES) calm.push(await firstText());
+    let isOver = false;
+    const storming = readers.ask<Stormed>({ do: "storm" }).finally(() => {
+      isOver = true;
+    });
+    const during: number[] = [];
+    while (!isOver) during.push(await firstText());
+    const { ms } = await storming;
+    storms.push({ ms, calm, during });
+  }
 
   const until = performance.now() + SPOKEN_MS_MAX;
   for (let ended = 0; ended < SPEAKING; await sleep(200)) {
@@ -60,13 +64,5 @@ export async function reconnectStorm({ readers, organization, graphyn, agents }:
   const checked = await readers.ask<Checked>({ do: "check" });
   await readers.ask({ do: "close" });
   stream.close();
-  const p50 = (values: number[]) => quantile(values, 0.5);
-  return {
-    readers: THREADS * READERS_EACH,
-    ms,
-    wrong: checked.wrong,
-    calm_ms: p50(calm),
-    during_ms: p50(during),
-    during_n: during.length,
-  };
+  return { readers: THREADS * READERS_EACH, storms, wrong: checked.wrong };
 }

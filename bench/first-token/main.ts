@@ -6,6 +6,7 @@
 import pg from "pg";
 import { readArguments } from "../lib/arguments";
 import { type Arm, measure, type Visit } from "../lib/arms";
+import { chart } from "../lib/chart";
 import { watchOthers } from "../lib/cpu";
 import {
   createAgent,
@@ -23,7 +24,6 @@ import { stamp, updateReadme, writeResult } from "../lib/result";
 import { type Stack, startGraphyn, startShippedLetta, startStack, withStops } from "../lib/stack";
 import { type Passage, startTap, type Tap } from "../lib/tap";
 import { measureAccepted } from "./accepted";
-import { chart } from "./chart";
 import { type Result, report, rowsForChart, summary } from "./report";
 
 const MODEL = "dev-n20";

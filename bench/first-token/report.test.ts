@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import type { Visit } from "../lib/arms";
+import { chart } from "../lib/chart";
 import { replaceSection } from "../lib/result";
 import { quantile, seededRandom } from "../lib/stats";
 import type { Window } from "./accepted";
-import { chart } from "./chart";
 import { type Result, report, rowsForChart, summary } from "./report";
 
 const random = seededRandom(1);

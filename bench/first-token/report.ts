@@ -1,9 +1,9 @@
 /** The result as a person reads it: tables against the bars, and rows for the chart. */
 import { byRound, cpuMsPerRequest, type Sample, samplesOf, type Visit } from "../lib/arms";
+import type { ChartRow } from "../lib/chart";
 import { markdownTable, ms, type Stamp } from "../lib/result";
 import { mean, pairedDifference, pairedRatio, quantile, summarize } from "../lib/stats";
 import { AT_ONCE, type Window } from "./accepted";
-import type { ChartRow } from "./chart";
 
 export interface Result extends Stamp {
   model: string;

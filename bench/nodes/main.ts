@@ -1,7 +1,7 @@
 /**
  * `npm run bench:nodes`: two Graphyn processes on one database, hints over PostgreSQL and over Redis: how long after its POST a message
  * reaches readers of the process that took it and of the other one, how much later an agent's words reach the other process than their
- * own, and how many hints each process sends meanwhile. Starts a stack of its own. `--rounds N`, `--seed N`, `--loaded-machine-ok`, `--out FOLDER`.
+ * own, and how many hints each process sends meanwhile. Starts a stack of its own. `--rounds N`, `--seed N`, `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,10 +14,10 @@ import { readArguments } from "../lib/arguments";
 import { cpuDifference, cpuSecondsByRole, watchOthers } from "../lib/cpu";
 import { createAgent, createOrganization, createThread, postMessage } from "../lib/graphyn";
 import { type Api, connect } from "../lib/http";
-import { stamp, writeResult } from "../lib/result";
+import { stamp, updateReadme, writeResult } from "../lib/result";
 import { startGraphyn, startStack, withStops } from "../lib/stack";
 import { seededRandom } from "../lib/stats";
-import { type Heard, lateness, type Phase, type Result, report } from "./report";
+import { chartOf, forReadme, type Heard, lateness, type Phase, type Result, report } from "./report";
 
 /** Says 300 tokens, 50 a second. */
 const MODEL = "dev-n300-r50";
@@ -114,7 +114,12 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
     phases,
   };
   writeResult(args.out, "nodes.json", `${JSON.stringify(result)}\n`);
-  writeResult(args.out, "nodes.md", report(result));
+  const text = report(result);
+  console.log(`\n${text}`);
+  writeResult(args.out, "nodes.md", text);
+  writeResult(args.out, "nodes.svg", chartOf(result));
+  if (args.readme) updateReadme("bench:nodes", forReadme(result));
+  for (const { apis } of pairs) for (const { pool } of apis) await pool.destroy();
 }
 
 async function measurePhase(pair: Pair, round: number, accounted: Record<string, number>): Promise<Phase> {

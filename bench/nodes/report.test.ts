@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { lateness, type Phase, type Result, report } from "./report";
+import { chartOf, forReadme, lateness, type Phase, type Result, report } from "./report";
 
 it("compares each piece with when the other reader had all of it", () => {
   const near = [
@@ -42,6 +42,12 @@ const result: Result = {
 it("says what was measured and which bars were missed", () => {
   const text = report(result);
   expect(text).toContain("| PostgreSQL | 5.0 / 5.0 | 60 / 60 | 20 / 20 | 19.0 (21) | 0.30 / 0.40 |");
-  expect(text).toContain("| PostgreSQL | 60 ms: met | 19.0: met |");
-  expect(text).toContain("| Redis | 130 ms: missed | 30.0: missed |");
+  expect(text).toContain(
+    "| PostgreSQL: words, later than in their own process, p99 | < 100 ms | 20 ms | 20 to 20 | met |",
+  );
+  expect(text).toContain("| PostgreSQL: hints a second and process | about 20 at most | 19.0 | 19.0 to 19.0 | met |");
+  expect(text).toContain("reader of the other process, p99 | < 100 ms | 130 ms | 130 to 130 | **missed** |");
+  expect(text).toContain("| Redis: hints a second and process | about 20 at most | 30.0 | 30.0 to 30.0 | **missed** |");
+  expect(forReadme(result)).toContain("bench/results/nodes.svg");
+  expect(chartOf(result)).toContain(">PostgreSQL: words, later there<");
 });

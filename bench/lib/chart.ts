@@ -1,5 +1,5 @@
-/** A small SVG of the time to the first text: one row an arm, p10 to p90 as a bar, the median as a tick with its number. */
-import { quantile } from "../lib/stats";
+/** A small SVG: one row an arm, p10 to p90 as a bar, the median as a tick with its number. */
+import { quantile } from "./stats";
 
 export interface ChartRow {
   label: string;
@@ -12,13 +12,27 @@ const RIGHT = 70;
 const ROW = 26;
 const TOP = 44;
 const BOTTOM = 34;
-const STEPS_MS = [10, 20, 50, 100, 200, 500, 1000];
+const STEPS = [1, 2, 5]
+  .flatMap((step) => [1, 10, 100, 1_000, 10_000].map((scale) => step * scale))
+  .sort((a, b) => a - b);
 const GRID_LINES_MAX = 8;
 const COLORS: Record<string, string> = { M: "#8a8f98", L: "#c9822b", G: "#2b6cc9" };
 
-export function chart(title: string, rows: readonly ChartRow[]): string {
+interface Axis {
+  /** Of the medians, with what separates it from them. */
+  unit: string;
+  /** What is counted, and which way is good. */
+  caption: string;
+}
+
+const FIRST_TEXT: Axis = {
+  unit: " ms",
+  caption: "ms from sending the message to the first text; bar p10 to p90, tick p50",
+};
+
+export function chart(title: string, rows: readonly ChartRow[], { unit, caption }: Axis = FIRST_TEXT): string {
   const max = Math.max(...rows.map((row) => quantile(row.samples, 0.9))) * 1.05;
-  const step = STEPS_MS.find((candidate) => max / candidate <= GRID_LINES_MAX) ?? max;
+  const step = STEPS.find((candidate) => max / candidate <= GRID_LINES_MAX) ?? max;
   const x = (value: number) => LEFT + (value / max) * (WIDTH - LEFT - RIGHT);
   const bottom = TOP + rows.length * ROW;
   const grid = Array.from({ length: Math.floor(max / step) + 1 }, (_, i) => {
@@ -36,7 +50,7 @@ export function chart(title: string, rows: readonly ChartRow[]): string {
       `<text x="${LEFT - 10}" y="${y + 14}" text-anchor="end">${escapeXml(label)}</text>` +
       `<rect x="${low.toFixed(1)}" y="${y + 3}" width="${Math.max(2, high - low).toFixed(1)}" height="14" rx="3" fill="${color}" opacity=".45"/>` +
       `<rect x="${(middle - 1.5).toFixed(1)}" y="${y}" width="3" height="20" rx="1" fill="${color}"/>` +
-      `<text x="${(high + 8).toFixed(1)}" y="${y + 14}">${quantile(samples, 0.5).toFixed(0)} ms</text>`
+      `<text x="${(high + 8).toFixed(1)}" y="${y + 14}">${quantile(samples, 0.5).toFixed(0)}${unit}</text>`
     );
   });
   return [
@@ -46,7 +60,7 @@ export function chart(title: string, rows: readonly ChartRow[]): string {
     `<text x="10" y="20" font-size="14" font-weight="600">${escapeXml(title)}</text>`,
     ...grid,
     ...bars,
-    `<text x="${LEFT}" y="${bottom + 30}" opacity=".7">ms from sending the message to the first text; bar p10 to p90, tick p50</text>`,
+    `<text x="${LEFT}" y="${bottom + 30}" opacity=".7">${escapeXml(caption)}</text>`,
     "</svg>",
     "",
   ].join("\n");
