@@ -91,11 +91,14 @@ export async function attack(
   return parts;
 }
 
-/** All that the victim can read of itself, but for how the servers are, which is nobody's, and what a search finds, which follows its jobs. */
+/**
+ * All that the victim can read of itself, but for how the servers are, which is nobody's, and for what a search finds and embeddings cost,
+ * which follow their jobs.
+ */
 async function standing(document: Document, victim: Party): Promise<string[]> {
   const texts = await view(document, { ...victim, ids: structuredClone(victim.ids) });
   return texts
-    .filter((text) => !/"(latency_ms|score)":/.test(text))
+    .filter((text) => !/"(latency_ms|score|other_calls)":/.test(text))
     .map((text) => text.replaceAll(/"last_used_at":[^,}]*/g, '"last_used_at":…'));
 }
 
