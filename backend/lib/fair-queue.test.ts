@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { FairQueue } from "./fair-queue";
+import { DEFAULT_LIMITS } from "./letta-client/config";
 
 const LIMITS = { waitingMax: 100, waitingOfOneMax: 50, waitMsMax: 5_000 };
 const refusal = (why: string) => new Error(why);
@@ -78,4 +79,51 @@ it("refuses what it cannot hold, and what waited too long (LET-2)", async () => 
   await expect(third).rejects.toThrow("queue_wait");
   release();
   (await queue.enter("C"))();
+});
+
+it("serves a single message after one of the places that 1000 of another organization wait for is free (LET-8)", async () => {
+  const places = 16;
+  const queue = new FairQueue(places, DEFAULT_LIMITS, refusal);
+  const releases: (() => void)[] = [];
+  const order: string[] = [];
+  const enter = (org: string) =>
+    queue.enter(org).then((release) => {
+      order.push(org);
+      releases.push(release);
+    });
+  const noisy = Array.from({ length: 1_000 + places }, () => enter("noisy"));
+  const single = enter("single");
+  await turn();
+  expect([order.length, queue.waiting]).toEqual([places, 1_001]);
+  releases.shift()?.();
+  await turn();
+  expect(order.at(-1)).toBe("single");
+  while (queue.active > 0) {
+    releases.shift()?.();
+    await turn();
+  }
+  await Promise.all([...noisy, single]); // nobody was refused
+  expect(order).toHaveLength(1_001 + places);
+});
+
+it("gives no more places than there are at the moment, and all of them when some come back (LET-2, LET-8)", async () => {
+  let places = 4;
+  const queue = new FairQueue(() => places, LIMITS, refusal);
+  const releases: (() => void)[] = [];
+  const enter = (org: string) => queue.enter(org).then((release) => releases.push(release));
+  const all = Array.from({ length: 10 }, () => enter("A"));
+  await turn();
+  places = 2;
+  for (let n = 0; n < 3; n++) releases.shift()?.();
+  await turn();
+  expect(queue.active).toBe(2); // one was left, one came
+  places = 4;
+  all.push(enter("B"));
+  await turn();
+  expect(queue.active).toBe(4);
+  while (queue.active > 0) {
+    releases.shift()?.();
+    await turn();
+  }
+  await Promise.all(all);
 });

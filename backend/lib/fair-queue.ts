@@ -20,11 +20,16 @@ export class FairQueue {
   #activeCount = 0;
   #waitingCount = 0;
 
+  /** `places`: a number, or what says how many there are at the moment. */
   constructor(
-    readonly places: number,
+    private readonly placesNow: number | (() => number),
     private readonly limits: QueueLimits,
     private readonly refusal: (why: QueueRefusal) => Error,
   ) {}
+
+  get places(): number {
+    return typeof this.placesNow === "function" ? this.placesNow() : this.placesNow;
+  }
 
   get active(): number {
     return this.#activeCount;
@@ -62,6 +67,7 @@ export class FairQueue {
       line.push(waiter);
       this.#waiting.set(orgId, line);
       this.#waitingCount++;
+      this.#serveNext(); // there may be more places than there were
     });
   }
 

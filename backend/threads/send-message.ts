@@ -14,6 +14,7 @@ import type { ParticipantView, RunningTurn, ThreadContext, ThreadState } from ".
 import { beginCancelling, type Cancelling, NOTHING_CANCELLED, requestCancel } from "./turns/cancel";
 import { newTurns, type QueuedTurn, queuedTurns, startable } from "./turns/queue-turns";
 import { reserveTurns } from "./turns/reserve-turns";
+import { refuseNoRoom } from "./turns/room";
 import { startTurns } from "./turns/run-turn";
 import type { TurnState } from "./turns/turn-state";
 import { refuseBusy, turnsAt, type WhenBusy } from "./turns/when-busy";
@@ -104,6 +105,7 @@ export async function sendMessage(who: Caller, saying: Saying): Promise<Answered
         const message = messageFrom(sender, { threadId, seq, branch: state.context.thread.branch, content });
         message.mentions = answering.mentions;
         const starting = await startable(tx, { orgId: orgID, threadId, message, seats, turns, state });
+        refuseNoRoom(orgID, starting.length);
         // Under the lock the message's place is certain, so Letta can begin its bookkeeping while PostgreSQL stores the message.
         startTurns(starting, stored);
         entries = await appendLog(tx, orgID, threadId, [{ type: "message", message }], turns);

@@ -12,11 +12,15 @@ export interface LettaLimits {
   streamsMax: number;
   /** Short calls (create, list, delete) at once, per server. Apart from streams, so that a stop gets through when all streams are taken. */
   callsMax: number;
-  /** Requests that wait for a place, over all organizations and of one. */
+  /** Answers that wait for a place, over all organizations and of one. More than a process takes on (threads/turns/room.ts). */
   waitingMax: number;
   waitingOfOneMax: number;
-  /** How long one may wait for a place, ms. */
+  /** How long one may wait for a place, ms: shorter than a turn may take. */
   waitMsMax: number;
+  /** The same of short calls, for which somebody waits. */
+  callsWaitingMax: number;
+  callsWaitingOfOneMax: number;
+  callWaitMsMax: number;
 
   connectMsMax: number;
   /** A short call, from sending to the whole answer, ms. */
@@ -42,9 +46,12 @@ export interface LettaLimits {
 export const DEFAULT_LIMITS: LettaLimits = {
   streamsMax: 16,
   callsMax: 8,
-  waitingMax: 1_000,
-  waitingOfOneMax: 100,
-  waitMsMax: 30_000,
+  waitingMax: 12_000,
+  waitingOfOneMax: 4_000,
+  waitMsMax: 540_000,
+  callsWaitingMax: 1_000,
+  callsWaitingOfOneMax: 100,
+  callWaitMsMax: 30_000,
   connectMsMax: 2_000,
   callMsMax: 30_000,
   firstByteMsMax: 20_000,

@@ -73,8 +73,15 @@ export interface Context {
 export function createLetta(config: LettaConfig): Letta {
   const limits = { ...DEFAULT_LIMITS, ...config.limits };
   const servers = config.urls.map((url) => createServer(url, config.apiKey, limits));
-  const streams = new FairQueue(limits.streamsMax * servers.length, limits, refusal);
-  const calls = new FairQueue(limits.callsMax * servers.length, limits, refusal);
+  // A server that is out takes its places with it: the others have connections for their own only.
+  const able = () => Math.max(1, servers.filter(({ breaker }) => breaker.state === "closed").length);
+  const streams = new FairQueue(() => limits.streamsMax * able(), limits, refusal);
+  const callsWaiting = {
+    waitingMax: limits.callsWaitingMax,
+    waitingOfOneMax: limits.callsWaitingOfOneMax,
+    waitMsMax: limits.callWaitMsMax,
+  };
+  const calls = new FairQueue(() => limits.callsMax * able(), callsWaiting, refusal);
 
   const context: Context = {
     servers,
@@ -134,7 +141,7 @@ export function createLetta(config: LettaConfig): Letta {
           calls: calls.active,
           calls_max: calls.places,
           waiting: streams.waiting + calls.waiting,
-          waiting_max: 2 * limits.waitingMax,
+          waiting_max: limits.waitingMax + limits.callsWaitingMax,
         },
       };
     },

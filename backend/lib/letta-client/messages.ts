@@ -15,6 +15,8 @@ export interface AskLetta {
   otid?: string | undefined;
   /** Stops the answer as well: closing a connection alone would let Letta work on (perf-reliability L17). */
   signal?: AbortSignal | undefined;
+  /** Called when the message has a place, right before it is sent. */
+  admitted?: (() => void) | undefined;
 }
 
 export async function* streamMessage(
@@ -25,6 +27,7 @@ export async function* streamMessage(
   const { conversationId, signal } = message;
   await context.stopping.get(conversationId);
   const leave = await context.streams.enter(tenant.orgId, signal);
+  message.admitted?.();
 
   // A caller's stop closes the request only once the run is known: before, Letta would make a run that nobody could stop.
   const closer = new AbortController();

@@ -19,6 +19,7 @@ export async function sendWhole(context: Context, tenant: LettaTenant, message: 
   const { conversationId, signal } = message;
   await context.stopping.get(conversationId);
   const leave = await context.streams.enter(tenant.orgId, signal);
+  message.admitted?.();
   const late = new AbortController();
   const answered = onBestServer(context.servers, late.signal, (server) =>
     ask(server, context.limits, { ...messageRequest(context, tenant, message, { streaming: false }), late }),

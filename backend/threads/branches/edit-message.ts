@@ -9,6 +9,7 @@ import { refuseTooManyTurns, refuseUnfit, requireSender } from "../refuse-messag
 import type { ThreadContext } from "../thread-context";
 import { newTurns, type QueuedTurn, queuedTurns, startable } from "../turns/queue-turns";
 import { reserveTurns } from "../turns/reserve-turns";
+import { refuseNoRoom } from "../turns/room";
 import { turnsAt } from "../turns/when-busy";
 import { keepRotation, type NoAnswer, whoAnswers } from "../who-answers";
 import { beginBranch } from "./begin-branch";
@@ -101,6 +102,7 @@ export const editMessage = api(
       await keepRotation(tx, orgID, state, answering.rotationAt);
       const work = { orgId: orgID, threadId: id, message, seats: answering.seats, turns, state };
       afterwards.starting = await startable(tx, work);
+      refuseNoRoom(orgID, afterwards.starting.length);
       afterwards.entries.set(id, [...entries, ...said]);
       afterwards.cancelling.set(id, cancelling);
       return {

@@ -8,6 +8,7 @@ import { refuseTooManyTurns } from "../refuse-message";
 import type { AgentSeat, ThreadContext, ThreadState } from "../thread-context";
 import { newTurns, type QueuedTurn, queuedTurns, startable } from "../turns/queue-turns";
 import { reserveTurns } from "../turns/reserve-turns";
+import { refuseNoRoom } from "../turns/room";
 import { turnsAt } from "../turns/when-busy";
 import { speaking, whoAnswers } from "../who-answers";
 import { askAgain } from "./ask-again";
@@ -79,6 +80,7 @@ export const regenerateMessage = api(
         turns,
         state,
       });
+      refuseNoRoom(orgID, afterwards.starting.length);
       afterwards.entries.set(id, entries);
       afterwards.cancelling.set(id, cancelling);
       return {

@@ -16,7 +16,7 @@ import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
 const QUEUED_EVENTS_MAX = 100_000;
 /** How long Letta may take to store what it was given when a turn is stopped, before nobody waits for it any more. */
 const STORE_MS_MAX = 5_000;
-/** How long Letta may keep a turn to itself, asking no model, with its wait for a place among the others. */
+/** How long Letta may keep a turn to itself, asking no model. */
 const LETTA_MS_MAX = 90_000;
 
 /**
@@ -55,10 +55,14 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
     steer: createSteer(input),
   };
   const close = openTurn(turn);
-  guess(turn, input.content, askUpstream);
   const asking = inPart("POST letta conversation messages", { kind: SpanKind.CLIENT }, async (part) => {
     turn.trace = part.context;
-    await askLetta(letta, input, { signal, late }, queue, words, () => forgotten);
+    const admitted = () => {
+      input.admitted();
+      silence.begin();
+      guess(turn, input.content, askUpstream); // not sooner: who waits for Letta must not keep the model busy
+    };
+    await askLetta(letta, { ...input, admitted }, { signal, late }, queue, words, () => forgotten);
   }).finally(() => {
     silence.end();
     close();
@@ -73,7 +77,7 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
 
 async function askLetta(
   letta: LettaOrg,
-  { conversationId, lettaAgentId, content, turnId, attempt, model, meter }: TurnInput,
+  { conversationId, lettaAgentId, content, turnId, attempt, model, meter, admitted }: TurnInput,
   // Not the turn's own signal ends the waiting for Letta, which is to store what was said; `late` does when it does not in time.
   { signal, late }: { signal: AbortSignal; late: AbortController },
   queue: PushQueue<TurnEvent>,
@@ -83,8 +87,8 @@ async function askLetta(
   const onStop = () => setTimeout(() => late.abort(signal.reason), words.spoken() ? STORE_MS_MAX : 0).unref();
   signal.addEventListener("abort", onStop, { once: true });
   try {
-    const otid = otidOf(turnId, attempt);
-    for (const event of await letta.sendWhole({ conversationId, content, otid, signal: late.signal })) {
+    const message = { conversationId, content, otid: otidOf(turnId, attempt), signal: late.signal, admitted };
+    for (const event of await letta.sendWhole(message)) {
       switch (event.type) {
         case "run":
           queue.push({ type: "run", run_id: event.runId });
@@ -133,8 +137,11 @@ async function askLetta(
 
 /** Tells when Letta has had the turn for too long without asking a model; while a model works, its own bounds hold. */
 function watchSilence(onSilent: () => void) {
-  let timer = setTimeout(onSilent, LETTA_MS_MAX);
+  let timer: NodeJS.Timeout | undefined;
   return {
+    begin: () => {
+      timer = setTimeout(onSilent, LETTA_MS_MAX);
+    },
     hear({ type }: ModelEvent) {
       clearTimeout(timer);
       if (type === "answered" || type === "failed") timer = setTimeout(onSilent, LETTA_MS_MAX);

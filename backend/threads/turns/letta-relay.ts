@@ -6,7 +6,7 @@ import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
 
 /** The TurnSource that passes on Letta's own token stream. */
 export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncGenerator<TurnEvent> {
-  const { orgId, turnId, attempt, conversationId, content, model, meter } = input;
+  const { orgId, turnId, attempt, conversationId, content, model, meter, admitted } = input;
   // What Letta puts before the message is not seen here.
   const prompt = Math.max(meter.expectedPrompt(), estimateTokens(content.length));
   const estimate = (chars: number) => usageOf(prompt, estimateTokens(chars), true);
@@ -14,7 +14,8 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
   let speaking: string | null = null;
   try {
     const letta = await forOrg(orgId);
-    for await (const event of letta.streamMessage({ conversationId, content, otid: otidOf(turnId, attempt), signal })) {
+    const otid = otidOf(turnId, attempt);
+    for await (const event of letta.streamMessage({ conversationId, content, otid, signal, admitted })) {
       switch (event.type) {
         case "run":
           yield { type: "run", run_id: event.runId };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
 import type { LogEntry, Message } from "../../lib/events";
+import { LettaError } from "../../lib/letta-client";
 import { budgetStops, firstToken } from "../../lib/metrics";
 import { stopping } from "../../lib/stopping";
 import { inPart, type Part } from "../../lib/tracing";
@@ -18,6 +19,7 @@ import { extendReservation } from "./extend-reservation";
 import { Forgotten } from "./forgotten";
 import { letGo, letQueuedGo } from "./let-go";
 import { markStarted } from "./mark-started";
+import { takeRoom } from "./room";
 import { makeSayable } from "./sayable";
 import { settleAndTell } from "./settle";
 import { type StopReason, stopped } from "./stopped";
@@ -38,11 +40,13 @@ export interface TurnToRun {
   reserved: Reserved | null;
 }
 
-/** A turn that has not ended by then is ended as failed, with its text so far. */
+/** A turn that has not ended by then is ended as failed, with its text so far. Counted anew when Letta has a place for it. */
 const TURN_MS_MAX = Number(process.env.GRAPHYN_TURN_MS_MAX) || 10 * 60_000;
 /** Tries for one turn; a further one only while nothing was said. */
 export const ATTEMPTS_MAX = 3;
 const RETRY_DELAY_MS = 250;
+/** Between looks whether Letta's queue can hold a turn that it could not: nothing was tried, so it counts as no try. */
+const FULL_DELAY_MS = 1_000;
 /** Tries to store a turn's end, and the delay before the second; each further one takes four times as long. */
 const END_TRIES_MAX = 4;
 const END_RETRY_MS = 100;
@@ -64,13 +68,17 @@ export function startTurns(turns: TurnToRun[], stored: Promise<boolean> = Promis
   for (const turn of turns) {
     if (running.has(turn.turnId)) continue;
     const controller = new AbortController();
+    const leave = takeRoom(turn.orgId);
     const ended = inPart("invoke_agent", { attributes: attributesOf(turn) }, (part) =>
       runTurn(turn, turnSource, controller, stored, part),
     )
       .catch((error) =>
         log.error("a turn could not be ended; its lease will run out", { turn_id: turn.turnId, error: String(error) }),
       )
-      .finally(() => running.delete(turn.turnId));
+      .finally(() => {
+        leave();
+        running.delete(turn.turnId);
+      });
     const begun = { controller, ended, isStored: false };
     running.set(turn.turnId, begun);
     void stored.then((isStored) => {
@@ -131,6 +139,11 @@ async function runTurn(
   part: Part,
 ): Promise<void> {
   const deadline = setTimeout(() => controller.abort("deadline" satisfies StopReason), TURN_MS_MAX);
+  let waits = true;
+  const admitted = () => {
+    if (waits) deadline.refresh();
+    waits = false;
+  };
   const text = beginText(turn);
   // Letta takes far longer to its first word than these commits: they go side by side, and no word is shown before the start is stored.
   const started = stored
@@ -150,7 +163,7 @@ async function runTurn(
     stop: () => controller.abort("budget" satisfies StopReason),
   });
   try {
-    const outcome = withSpent(await listen(turn, source, controller.signal, text, started, meter), meter);
+    const outcome = withSpent(await listen(turn, source, controller.signal, text, started, meter, admitted), meter);
     part.set(attributesOfEnd(outcome));
     await endText(text);
     const entry = await started;
@@ -202,6 +215,7 @@ async function listen(
   text: Running,
   started: Promise<LogEntry | null>,
   meter: TurnMeter,
+  admitted: () => void,
 ): Promise<Outcome> {
   const begun = performance.now();
   const sayable = makeSayable();
@@ -234,6 +248,7 @@ async function listen(
           attempt,
           model: modelId(seat.model),
           meter,
+          admitted,
         },
         signal,
       )) {
@@ -275,9 +290,11 @@ async function listen(
       const known =
         error instanceof SourceError
           ? error
-          : new SourceError("internal", "The agent could not answer because of an error on our side.", true, {
-              cause: error,
-            });
+          : error instanceof LettaError
+            ? new SourceError(error.kind, error.message, error.retryable, { cause: error })
+            : new SourceError("internal", "The agent could not answer because of an error on our side.", true, {
+                cause: error,
+              });
       log.warn("an agent's answer failed", {
         turn_id: turn.turnId,
         thread_id: turn.threadId,
@@ -285,6 +302,11 @@ async function listen(
         attempt,
         error: String(known.cause ?? known.message),
       });
+      if (known.reason === "overloaded" && text.text === "") {
+        attempt--; // it only waits, until the turn's deadline
+        await sleep(FULL_DELAY_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+        continue;
+      }
       if (!known.retryable || known.tried || text.text !== "" || attempt >= ATTEMPTS_MAX) {
         return { ...outcome, kind: "failed", reason: known.reason, message: known.message, retryable: known.retryable };
       }

@@ -30,6 +30,8 @@ export interface TurnInput {
   model: string;
   /** Counts what the model takes, and stops the turn where it may take no more. */
   meter: TurnMeter;
+  /** Called when there is a place for the turn among those that Letta answers at once: until then it only waits. */
+  admitted: () => void;
 }
 
 export type TurnSource = (input: TurnInput, signal: AbortSignal) => AsyncIterable<TurnEvent>;
