@@ -6,6 +6,7 @@ import { place } from "../../../launcher/paths";
 import { migrateLetta, startLetta, stopLetta } from "../../../launcher/stack/letta";
 import { newestMigration } from "../../../launcher/stack/letta-migrations";
 import { chooseModels } from "../../../launcher/stack/models";
+import { end } from "../../../launcher/stack/processes";
 
 /** A Letta of the tests' own. */
 export interface OwnLetta {
@@ -78,3 +79,30 @@ async function inDatabase(url: string, statement: string): Promise<void> {
     await client.end();
   }
 }
+
+/** A further server on a Letta's database, with a place and log of its own. `kill` ends it as a crash would. */
+export async function startLettaBeside(
+  { databaseUrl, password }: OwnLetta,
+  port: number,
+  base: string,
+  key: string,
+): Promise<{ url: string; kill(): Promise<void> }> {
+  const home = place("test");
+  const dir = join(home.dir, `${new URL(databaseUrl).pathname.slice(1)}_${port}`);
+  const letta = await startLetta({
+    place: { ...home, dir, logs: join(dir, "logs") },
+    port,
+    databaseUrl,
+    password,
+    models: chooseModels({ OPENAI_API_BASE: base, OPENAI_API_KEY: key }, base),
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async kill() {
+      await end(letta, "SIGKILL", KILLED_MS_MAX);
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+const KILLED_MS_MAX = 5_000;
