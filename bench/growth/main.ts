@@ -133,7 +133,13 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
     const tap = await openQueryTap(database.url);
     stops.push(() => tap.close());
     const graphyn = await startGraphyn(stack, lettaUrl, { databaseUrl: tap.url, name: "tapped" });
-    const there = arms.filter((arm) => arm.database === database);
+    const all = arms.filter((arm) => arm.database === database);
+    // What is appended is embedded two seconds later: not in the middle of another operation's queries.
+    await embedded(database);
+    const there = [
+      ...all.filter(({ operation }) => operation !== APPEND),
+      ...all.filter(({ operation }) => operation === APPEND),
+    ];
     for (const arm of there) {
       const { operation, place } = arm;
       const api = { ...connect(graphyn.url), headers: place.organization.api.headers };
@@ -142,6 +148,7 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
     }
     const [first] = there;
     if (first?.axis === "organizations") {
+      await embedded(database);
       const { pages, queries } = await pagesAtRest(tap, database.url);
       const { axis, size } = first;
       atRest.push({
@@ -226,10 +233,10 @@ async function fillOrganizations(database: Database, adminKey: string, size: num
 /** What searches are to find is said and embedded, and it is known where each log ends. */
 async function settle(database: Database, places: Place[]): Promise<void> {
   for (const { organization, threadId } of places) await sayRare(organization, threadId);
+  await embedded(database);
   const client = new pg.Client({ connectionString: database.adminUrl });
   await client.connect();
   try {
-    await untilEmbedded(client);
     for (const place of places) {
       const { rows } = await client.query<{ last_seq: string }>("select last_seq from threads where id = $1", [
         place.threadId,
@@ -239,4 +246,10 @@ async function settle(database: Database, places: Place[]): Promise<void> {
   } finally {
     await client.end();
   }
+}
+
+async function embedded(database: Database): Promise<void> {
+  const client = new pg.Client({ connectionString: database.adminUrl });
+  await client.connect();
+  await untilEmbedded(client).finally(() => client.end());
 }
