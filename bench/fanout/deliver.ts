@@ -17,9 +17,9 @@ export const SCENARIOS = [
     each: 1000,
     attentive: 10,
     atOnce: 1,
-    tokens: 200,
+    tokens: 100,
     perSecond: 20,
-    model: "dev-n200-r20",
+    model: "dev-n100-r20",
   },
   {
     name: "100 threads",

@@ -21,7 +21,7 @@ import { OTHERS_MODEL, reconnectStorm, STORM_MODEL } from "./storm";
 /** About as long as one of Graphyn's events is; what arrives of a round replaces it. */
 const EVENT_CHARS = 330;
 
-const args = readArguments({ rounds: 3 });
+const args = readArguments({ rounds: 2 });
 const header = await stamp("fanout", args.seed, args.loadedMachineOk);
 const random = seededRandom(args.seed);
 await withStops(run);
