@@ -99,9 +99,10 @@ describe("a thousand readers of one thread", () => {
       const half = clients.filter((_, i) => i % 2 === 1);
       for (const client of half) cut(client);
       await openAll(half, org, threadId);
+      const ends = ({ journal }: Client) => journal.entries.filter(({ event }) => event.type === "turn_completed");
+      await until(clients, (client) => ends(client).length === 1);
       await post("and hello again");
 
-      const ends = ({ journal }: Client) => journal.entries.filter(({ event }) => event.type === "turn_completed");
       await until(clients, (client) => ends(client).length === 2);
       const whole: Client = { ...first, journal: newJournal(), request: null };
       const log = first.journal.entries;
