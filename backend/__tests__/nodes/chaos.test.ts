@@ -8,8 +8,12 @@ import { type Chaos, startChaos } from "../../../bench/chaos/stack";
 /** How long faults happen in a round: one each second. `npm run chaos` has longer ones, and more of them. */
 const ROUND_MS = 8_000;
 const PLAYED_MS_MAX = 300_000;
-const FIXED_SEED = 5;
-/** What must happen in every run; in a random round, whatever comes first. */
+/**
+ * The same in every run, so that a change is judged by what it changes; CHAOS_SEED puts another in the second's place, and `npm run chaos`
+ * plays as many as there is time for.
+ */
+const SEEDS = [5, Number(process.env.CHAOS_SEED ?? 735_732_882)] as const;
+/** What must happen in every run; in the other round, whatever comes first. */
 const ALWAYS: readonly FaultName[] = [
   "kill -9 of Graphyn",
   "kill -9 of Graphyn after a commit it never heard of",
@@ -36,12 +40,11 @@ describe("two processes, their database, Letta and its models, hurt at random wh
   }, PLAYED_MS_MAX);
 
   it.each([
-    { what: "a fixed seed", seed: FIXED_SEED, faults: ALWAYS },
-    { what: "a random seed", seed: Number(process.env.CHAOS_SEED ?? Date.now() & 0x7fffffff), faults: AT_RANDOM },
+    { what: "the worst", seed: SEEDS[0], faults: ALWAYS },
+    { what: "any", seed: SEEDS[1], faults: AT_RANDOM },
   ])(
-    "keep every invariant I1 to I9 with $what (THR-3, SSE-4, LET-7)",
+    "keep every invariant I1 to I9 through $what of faults, by a seed (THR-3, SSE-4, LET-7)",
     async ({ seed, faults }) => {
-      console.log(`seed ${seed}`); // CHAOS_SEED plays it again
       const played = await playRound(chaos, parties, {
         seed,
         ms: ROUND_MS,

@@ -17,7 +17,7 @@ export const INVARIANTS = {
   I6: "nothing of one organization reaches another",
   I7: "memory, queues and connections stay within their bounds",
   I8: "every refusal is typed, fast, and says whether to retry",
-  I9: "no secret, SQL text or id of Letta's is in a public answer, and no secret, SQL or text of people's in a log",
+  I9: "no secret, SQL text or id of Letta's is in a public answer, and no secret or text of people's in a log",
 } as const;
 
 export interface Finding {
