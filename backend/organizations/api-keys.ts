@@ -6,6 +6,8 @@ import { type Tx, tenant } from "../db/tenant";
 import { notFound } from "../lib/errors";
 import { marked, runOnce } from "../lib/idempotency";
 import { whole } from "../lib/whole";
+import type { Amounts } from "../usage/limit";
+import { changeLimit, readAmounts } from "../usage/store-limit";
 import { adminCaller, caller } from "./caller";
 import { requireScope } from "./enforce-policy";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
@@ -31,6 +33,17 @@ interface ApiKey {
   replaced_by: string | null;
 }
 
+/** What a key may spend; what is left out does not limit. */
+interface KeyLimits {
+  /** Tokens of prompts and answers together. */
+  tokens_per_minute?: number;
+  tokens_per_month?: number;
+  /** Requests that ask a model: messages that agents answer, edits, regenerations, searches. */
+  requests_per_minute?: number;
+  /** Millionths of a US dollar. Models without a known price do not count. */
+  cost_micros_per_month?: number;
+}
+
 interface CreateApiKeyRequest {
   name: string & MinLen<1> & MaxLen<200>;
   /** Days until it expires; 90 by default. */
@@ -39,8 +52,17 @@ interface CreateApiKeyRequest {
   user_id?: string & MaxLen<64>;
   /** What it may do; all that the key used here may, by default. Never more than that. */
   scopes?: (string & MaxLen<100>)[];
+  /** What it may spend, with the keys that take its place: as of PUT /limits/key/:id, which changes it later. */
+  limits?: KeyLimits;
   /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
   idempotency_key?: Header<"Idempotency-Key">;
+}
+
+interface StoredLimits {
+  tokens_per_minute: number | null;
+  tokens_per_month: number | null;
+  requests_per_minute: number | null;
+  cost_micros_per_month: number | null;
 }
 
 interface CreateApiKeyResponse {
@@ -48,12 +70,14 @@ interface CreateApiKeyResponse {
   /** Shown once; only its hash is stored. */
   api_key: string;
   scopes: string[];
+  /** Its own limits; null: none. */
+  limits: StoredLimits | null;
   expires_at: string;
   /** `true` where the answer was given before, to the same request with the same Idempotency-Key. */
   replayed?: Header<"Idempotent-Replayed">;
 }
 
-/** Makes an API key that acts for the caller, or for another person of the organization. It may no more than the key that makes it. */
+/** Makes an API key that acts for the caller, or for another person of the organization. It may no more than the key that makes it, and spend no more. */
 export const createApiKey = api(
   { expose: true, auth: true, method: "POST", path: "/api-keys" },
   async (req: CreateApiKeyRequest): Promise<CreateApiKeyResponse> => {
@@ -62,17 +86,24 @@ export const createApiKey = api(
     const { name, days = KEY_DAYS_DEFAULT, scopes = who.scopes, user_id = userID, idempotency_key: key } = req;
     whole("days", days);
     checkScopes(scopes);
-    const request = ["POST /api-keys", name, days, scopes, user_id];
+    const limits: Amounts | null = req.limits ? readAmounts(req.limits) : null;
+    const request = ["POST /api-keys", name, days, scopes, user_id, ...(limits ? [limits] : [])];
     // The answer holds the key itself: kept for a retry, it is sealed.
     const once = { orgId: orgID, caller: userID, key, request, sealWith: apiKeyHashKey() };
     const make = async (tx: Tx) => {
       requireNoMore(who, { scopes, role: await requireMember(tx, orgID, user_id) });
       const hashSecret = apiKeyHashKey();
-      const made = await insertKey(tx, { orgId: orgID, userId: user_id, name, days, scopes, hashSecret });
+      const wanted = { orgId: orgID, userId: user_id, name, days, scopes, hashSecret, madeBy: who.keyID };
+      const made = await insertKey(tx, wanted);
+      if (limits) {
+        await changeLimit(tx, { orgId: orgID, scope: "key", scopeId: made.id, amounts: limits, by: userID });
+      }
       const target = { type: "key", id: made.id };
       const change = { user: user_id, expires_at: made.expires_at, scopes };
-      await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "key.created", target, change });
-      return made;
+      const actor = actorOf(who);
+      await appendAudit(tx, { orgId: orgID, actor, action: "key.created", target, change });
+      if (limits) await appendAudit(tx, { orgId: orgID, actor, action: "limit.set", target, change: { ...limits } });
+      return { ...made, limits };
     };
     const made = await tenant(orgID, (tx) => runOnce(tx, once, () => make(tx)));
     return marked(made);

@@ -28,7 +28,7 @@ interface RotateApiKeyRequest {
 }
 
 interface RotateApiKeyResponse {
-  /** The new key's id: name, person and scopes are those of the old one. */
+  /** The new key's id: name, person, scopes and limits are those of the old one. */
   id: string;
   /** Shown once; only its hash is stored. */
   api_key: string;
@@ -50,8 +50,8 @@ interface OldKey {
 }
 
 /**
- * Makes a key in place of another, with its name, person and scopes; the old one works on for the overlap. Every key can rotate itself; others'
- * are for owners and admins.
+ * Makes a key in place of another, with its name, person and scopes, and held to its limits; the old one works on for the overlap. Every key
+ * can rotate itself; others' are for owners and admins.
  */
 export const rotateApiKey = api(
   { expose: true, auth: true, method: "POST", path: "/api-keys/:id/rotate" },
@@ -91,7 +91,8 @@ async function rotate(tx: Tx, who: Caller, { id, overlapMinutes, days }: Rotatio
   if (old.ended || old.replaced_by !== null) throw keyEnded(old);
   if (id !== who.keyID) requireNoMore(who, old);
   const { name, user_id: userId, scopes } = old;
-  const made = await insertKey(tx, { orgId, userId, name, scopes, days, hashSecret: apiKeyHashKey() });
+  const madeBy = id === who.keyID ? null : who.keyID;
+  const made = await insertKey(tx, { orgId, userId, name, scopes, days, hashSecret: apiKeyHashKey(), madeBy });
   const ends = await tx.queryRow<{ expires_at: Date }>`
     update api_keys
     set replaced_by = ${made.id}, expires_at = least(expires_at, now() + make_interval(mins => ${overlapMinutes}::int))

@@ -86,8 +86,14 @@ const AUDITED: Record<string, Audited> = {
     return { told: [{ action: "member.added", target: id, change: { role: "member" } }] };
   },
   "POST /api-keys": async () => {
-    const { id } = await ok(org.call<{ id: string }>("POST", "/api-keys", { name: "a program" }));
-    return { told: [{ action: "key.created", target: id, change: { user: org.userId } }] };
+    const body = { name: "a program", limits: { tokens_per_month: 5 } };
+    const { id } = await ok(org.call<{ id: string }>("POST", "/api-keys", body));
+    return {
+      told: [
+        { action: "key.created", target: id, change: { user: org.userId } },
+        { action: "limit.set", target: id, change: { tokens_per_month: 5 } },
+      ],
+    };
   },
   "DELETE /api-keys/{id}": async () => {
     const { id } = await ok(org.call<{ id: string }>("POST", "/api-keys", { name: "to go" }));
