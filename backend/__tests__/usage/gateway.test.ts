@@ -105,6 +105,85 @@ describe("spending, where Letta asks its models through the gateway", () => {
     expect(ofType(after, "message").at(-1)?.message.content).toBe("and on");
   }, 180_000);
 
+  describe("a message that joins a running turn", () => {
+    /** Long enough to need more than what is set aside for the answer that it joins. */
+    const LONG = "a detail ".repeat(1_000);
+    const TOKENS_MIN = LONG.length / 4;
+    /** At its first step, which waits a second, and a further one will follow. */
+    async function atFirstStep() {
+      const own = await thread("dev-slow-1000", { tools: ["memory_insert"] });
+      await limit(org, "agent", own.agent_id, { tokens_per_month: 10_000_000 });
+      await own.say(`${own.threadId}\n!tool memory_insert {"label":"human","new_string":"likes tea"}`);
+      await expect.poll(async () => (await behind.asked(own.threadId)).length, { timeout: 20_000 }).toBe(1);
+      return own;
+    }
+    const join = (threadId: string, content: string) =>
+      org.call<Problem>("POST", `/threads/${threadId}/messages`, { content, when_busy: "steer" });
+    const agents = async (agentId: string) => {
+      const [row] = await adminQuery<{ tokens: number; reserved: number }>(
+        behind.stack.adminUrl,
+        "select month_tokens::int as tokens, month_reserved::int as reserved from limits where org_id = $1 and scope_id = $2",
+        [org.orgId, agentId],
+      );
+      return row ?? { tokens: 0, reserved: 0 };
+    };
+    const held = async (threadId: string) => {
+      const rows = await adminQuery<{ tokens: number }>(
+        behind.stack.adminUrl,
+        "select reserved_tokens::int as tokens from turns where thread_id = $1 order by id",
+        [threadId],
+      );
+      return rows.map(({ tokens }) => tokens);
+    };
+
+    it("is not said where it does not fit (SEC-5, SSE-6)", async () => {
+      const { agent_id, threadId, stream } = await atFirstStep();
+      const { tokens, reserved } = await agents(agent_id);
+      await limit(org, "agent", agent_id, { tokens_per_month: tokens + reserved + 100 });
+      const { status, body } = await join(threadId, `too much ${LONG}`);
+      expect(status).toBe(429);
+      expect(body.details).toMatchObject({ reason: "quota_exceeded", scope: "agent", remaining: 100 });
+      await limit(org, "agent", agent_id, { tokens_per_month: 10_000_000 });
+      const received = await stream.until(turnsEnded(1), 60_000);
+      await stream.close();
+      expect(ofType(received, "turn_joined")).toEqual([]);
+      expect(await behind.asked("too much", threadId)).toEqual([]);
+    }, 120_000);
+
+    it("has set aside what it costs the turn more, before the model is asked with it (SEC-5, SSE-6)", async () => {
+      const { agent_id, threadId, stream } = await atFirstStep();
+      const [before = 0] = await held(threadId);
+      await ok(join(threadId, `${LONG} so much ${threadId}`));
+      await expect.poll(() => behind.asked("so much", threadId), { timeout: 20_000 }).toHaveLength(1);
+      const [after = 0] = await held(threadId); // its answer waits for a second
+      expect(before).toBeGreaterThan(0);
+      expect(after).toBeGreaterThan(Math.max(before, TOKENS_MIN));
+      const received = await stream.until(turnsEnded(2), 60_000);
+      await stream.close();
+      const [usage] = ofType(received, "turn_completed").map((completed) => completed.usage);
+      expect(usage?.total_tokens).toBeGreaterThan(TOKENS_MIN);
+      expect(await agents(agent_id)).toEqual({ tokens: usage?.total_tokens, reserved: 0 });
+    }, 120_000);
+
+    it("asks no model where the running turn may take no more, and ends with it (SEC-5, SSE-6)", async () => {
+      const { agent_id, threadId, stream } = await atFirstStep();
+      await ok(join(threadId, `${LONG} never asked ${threadId}`));
+      const { tokens, reserved } = await agents(agent_id);
+      const most = tokens + reserved + 100;
+      await limit(org, "agent", agent_id, { tokens_per_month: most });
+      const received = await stream.until(turnsEnded(2), 60_000);
+      await stream.close();
+      expect(ofType(received, "turn_cancelled")).toMatchObject([
+        { reason: "budget_spent", limit: { scope: "agent", scope_id: agent_id } },
+        { reason: "budget_spent" },
+      ]);
+      expect(await behind.asked("never asked", threadId)).toEqual([]);
+      const left = await agents(agent_id);
+      expect(left.reserved).toBe(0);
+      expect(left.tokens).toBeLessThan(most);
+    }, 120_000);
+  });
+
   it("accounts embeddings and guesses to the organization, and counts them (SEC-5)", async () => {
     await limit(org, "organization", org.orgId, { tokens_per_month: 100_000_000 });
     const { ask } = await thread("dev-echo");
