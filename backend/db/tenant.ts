@@ -57,11 +57,19 @@ export async function flush<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
   return transaction(begin("graphyn_flush", ""), work);
 }
 
+/**
+ * A process that stands still in the middle of a transaction holds its locks. After so long, which is a lease (threads/turns/lease.ts), its
+ * turns are others', and PostgreSQL ends the transaction that would keep these from them.
+ */
+const IDLE_MS_MAX = "8000";
+
 async function begin(role: string, orgId: string): Promise<Tx> {
   const tx = await db.begin();
   try {
     // set_config(…, true) is SET LOCAL, with the values as parameters. A pooled connection so keeps nothing of a tenant.
-    await tx.exec`select set_config('role', ${role}, true), set_config('graphyn.org_id', ${orgId}, true)`;
+    await tx.exec`
+      select set_config('role', ${role}, true), set_config('graphyn.org_id', ${orgId}, true),
+        set_config('idle_in_transaction_session_timeout', ${IDLE_MS_MAX}, true)`;
     return tx;
   } catch (error) {
     await rollback(tx);

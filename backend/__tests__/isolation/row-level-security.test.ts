@@ -114,10 +114,16 @@ describe("row-level security", () => {
       await expect(as("graphyn_flush", insert, [org.orgId])).rejects.toThrow(/foreign key/);
       await expect(as("graphyn_flush", "select * from turn_deltas")).rejects.toThrow(/permission denied/);
       await expect(as("graphyn_flush", "select * from messages")).rejects.toThrow(/permission denied/);
+      await expect(as("graphyn_flush", "select error_message from turns")).rejects.toThrow(/permission denied/);
+      await expect(as("graphyn_flush", "update turns set state = 'failed'")).rejects.toThrow(/permission denied/);
       await expect(as("graphyn_search", "select 1")).rejects.toThrow(/permission denied to set role/);
       await expect(as("graphyn_dispatch", "select * from messages")).rejects.toThrow(/permission denied/);
       await expect(as("graphyn_dispatch", "select error_message from turns")).rejects.toThrow(/permission denied/);
       await expect(as("graphyn_dispatch", "update turns set state = 'failed'")).rejects.toThrow(/permission denied/);
+      // It locks a turn's row, for which it needs a right to change one; the policy lets no change be done with that.
+      const policy =
+        "select pg_get_expr(polwithcheck, polrelid) as allowed from pg_policy where polname = 'flush_hold'";
+      expect(await adminQuery(adminUrl, policy)).toEqual([{ allowed: "false" }]);
     } finally {
       await client.end();
     }

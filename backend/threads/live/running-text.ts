@@ -1,5 +1,6 @@
 import log from "encore.dev/log";
 import { flush } from "../../db/tenant";
+import { PROCESS_ID } from "../turns/lease";
 import { beforeTelling, tell, wantPulse } from "./fanout/tell";
 
 /**
@@ -79,7 +80,10 @@ async function flushAll(): Promise<void> {
     if (alone[index] === false && alone.includes(true)) running.delete(turn.turnId);
 }
 
-/** Writes pieces in one statement; false when that failed: then they are kept in memory, and the turn's end stores the whole text. */
+/**
+ * Writes pieces in one statement; false when that failed: then they are kept in memory, and the turn's end stores the whole text. Those of a
+ * turn that another process has taken meanwhile, while this one stood still, are left out: they are its words no more.
+ */
 async function store(pieces: Piece[]): Promise<boolean> {
   const rows = pieces.map(({ turn, end }) => ({
     org_id: turn.orgId,
@@ -92,9 +96,12 @@ async function store(pieces: Piece[]): Promise<boolean> {
     await flush(
       (tx) => tx.exec`
         insert into turn_deltas (org_id, turn_id, start_offset, content)
-        select org_id, turn_id, start_offset, content
+        select d.org_id, d.turn_id, d.start_offset, d.content
         from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
           as d(org_id text, turn_id text, start_offset int, content text)
+          join turns t on (t.org_id, t.id) = (d.org_id, d.turn_id)
+        where t.state = 'running' and t.lease_owner = ${PROCESS_ID}
+        for key share of t
         on conflict do nothing`,
     );
   } catch (error) {

@@ -89,13 +89,15 @@ function shuffled<T>(items: T[]): T[] {
 async function takeOver({ org_id, id, thread_id, agent_id }: Found): Promise<void> {
   const end = await tenant(org_id, async (tx): Promise<TurnEnd | "failed" | "cancelled"> => {
     await holdThread(tx, org_id, thread_id);
-    const turn = await tx.queryRow<{ state: string; attempt: number; said: boolean; stop: boolean }>`
-      select state, attempt, cancel_requested_at is not null as stop,
-        exists (select from turn_deltas d where d.org_id = t.org_id and d.turn_id = t.id) as said
-      from turns t where org_id = ${org_id} and id = ${id} and state in ('queued', 'running') and lease_until < now()`;
+    // Words that its process is just storing come first, and no more come after (running-text.ts): what was said is looked at then.
+    const turn = await tx.queryRow<{ state: string; attempt: number; stop: boolean }>`
+      select state, attempt, cancel_requested_at is not null as stop
+      from turns where org_id = ${org_id} and id = ${id} and state in ('queued', 'running') and lease_until < now() for update`;
     if (!turn) return { entries: [], next: [] };
     if (turn.state === "running") {
-      if (turn.said || turn.stop || turn.attempt >= ATTEMPTS_MAX) {
+      const said = await tx.queryRow`
+        select start_offset from turn_deltas where org_id = ${org_id} and turn_id = ${id} limit 1`;
+      if (said !== null || turn.stop || turn.attempt >= ATTEMPTS_MAX) {
         await tx.exec`
           update turns set lease_owner = ${PROCESS_ID}, lease_until = now() + ${LEASE}::text::interval
           where org_id = ${org_id} and id = ${id}`;
