@@ -7,10 +7,11 @@ import { type CredentialEnd, readEnds } from "./credential-end";
  * What callers hold open, looked after together: every LOOK_MS one transaction for each organization with something open in this process.
  * So whatever a credential opened ends within two looks of its end, on every node, without a message that could be lost.
  */
-interface Watched {
+export interface Watched {
   who: Caller;
   threadId: string;
-  end: (why: CredentialEnd) => void;
+  /** Called, once, when what the caller called with counts no more. */
+  credentialEnded(why: CredentialEnd): void;
 }
 
 /** A revoked key must be gone within 5 s: this, and what authenticate.ts trusts without asking, stay below it together. */
@@ -20,16 +21,17 @@ const LOOKS_AT_ONCE = 3;
 
 const watched = new Map<string, Set<Watched>>();
 
-/** Calls `end`, once, when what the caller called with counts no more. Returns how to stop watching. */
-export function watchCredential(who: Caller, threadId: string, end: (why: CredentialEnd) => void): () => void {
-  const its = watched.get(who.orgID) ?? new Set();
-  watched.set(who.orgID, its);
-  const one: Watched = { who, threadId, end };
-  its.add(one);
-  return () => {
-    its.delete(one);
-    if (its.size === 0 && watched.get(who.orgID) === its) watched.delete(who.orgID);
-  };
+export function watchCredential(one: Watched): void {
+  const { orgID } = one.who;
+  const its = watched.get(orgID) ?? new Set();
+  watched.set(orgID, its.add(one));
+}
+
+export function unwatchCredential(one: Watched): void {
+  const { orgID } = one.who;
+  const its = watched.get(orgID);
+  its?.delete(one);
+  if (its?.size === 0) watched.delete(orgID);
 }
 
 async function lookAt(orgId: string, its: readonly Watched[]): Promise<void> {
@@ -37,7 +39,7 @@ async function lookAt(orgId: string, its: readonly Watched[]): Promise<void> {
     const endOf = await tenant(orgId, (tx) => readEnds(tx, orgId, its));
     for (const one of its) {
       const why = endOf(one);
-      if (why) one.end(why);
+      if (why) one.credentialEnded(why);
     }
   } catch (error) {
     log.warn("looking whether credentials still count failed; the next look tries again", {

@@ -41,21 +41,23 @@ export const streamThread = api.raw(
     let leave: (() => void) | null = null;
     try {
       const text = cursorText(req);
-      leave = seats.take(orgID);
-      if (!leave) throw tooManyStreams();
+      const standUp = seats.take(orgID);
+      if (!standUp) throw tooManyStreams();
       connections.inc({ transport: "sse" });
+      leave = () => {
+        standUp();
+        connections.dec({ transport: "sse" });
+      };
       if (!isId("thread", id)) throw notFound("thread");
       const lastSeq = await lastSeqOf(who, id, text);
       if (lastSeq === null) throw notFound("thread");
       const from = text === null ? null : requireCursor(id, text, lastSeq);
       resp.writeHead(200, SSE_HEADERS);
       resp.write(encodeRetry(RETRY_MS)); // Encore sends the head with the first bytes, so some must follow at once
-      await follow(resp, { who, threadId: id, from });
+      await follow(resp, { who, threadId: id, from, over: leave }); // it goes on: how it was let in is forgotten
     } catch (error) {
-      await refuse(resp, who, id, error);
-    } finally {
       leave?.();
-      if (leave) connections.dec({ transport: "sse" });
+      await refuse(resp, who, id, error);
     }
   },
 );

@@ -2,7 +2,7 @@ import { parseCursor } from "../../lib/cursor";
 import type { LogEntry, LogEvent, Message } from "../../lib/events";
 import { type Channel, createChannel } from "../../threads/live/channel";
 import type { Delivery, Words } from "../../threads/live/place";
-import { type Page, runReader } from "../../threads/live/reader";
+import { type Page, ThreadReader } from "../../threads/live/reader";
 import { disconnected, type Journal, write } from "./journal";
 
 /**
@@ -213,16 +213,18 @@ export class World {
     const from = client.journal.lastId === null ? null : parseCursor(THREAD, client.journal.lastId);
     if (client.journal.lastId !== null && from === null)
       throw new Error(`the server's own cursor ${client.journal.lastId} is none`);
-    void runReader(
-      {
-        threadId: THREAD,
-        from,
-        signal: connection.signal,
-        deliver: (delivery) => {
-          if (!connection.signal.aborted) client.wire.push(delivery);
-        },
-        unread: () => 0,
+    const reader = new ThreadReader({
+      deliver: (delivery) => {
+        if (!connection.signal.aborted) client.wire.push(delivery);
       },
+      unread: () => 0,
+      ended: (why) => {
+        if (client.connection === connection && why !== "left") throw new Error(`a reader ended: ${why}`);
+      },
+    });
+    connection.signal.addEventListener("abort", () => reader.leave());
+    void reader.begin(
+      { threadId: THREAD, from },
       {
         readShown: async () => ({ upTo: 0, spans: [] }),
         readPage: async (after) => {
@@ -238,9 +240,7 @@ export class World {
         hold: (seq) => this.hold(index, seq),
         refresh: () => this.refresh(index),
       },
-    ).then((why) => {
-      if (client.connection === connection && why !== "left") throw new Error(`a reader ended: ${why}`);
-    });
+    );
   }
 
   /** The network delivers `count` of what was written. */

@@ -1,8 +1,7 @@
 import { seenBy, type Viewer } from "../../db/tenant";
 import { readLog } from "../log";
 import { channelOf, holdChannel, refresh, seqShown } from "./channels";
-import { type Page, type Reading, runReader } from "./reader";
-import type { ReaderEnd } from "./reader-state";
+import type { Page, Reading, ThreadReader } from "./reader";
 import { inReplayPlace } from "./replay-places";
 import { readSaid } from "./said-so-far";
 import { readShown } from "./shown";
@@ -11,12 +10,12 @@ const REPLAY_PAGE = 200;
 
 /**
  * Reads a thread from a cursor on, for any transport: each entry of its log and each word of its running turns exactly once and in order.
- * SPEC.md says what holds. Resolves with why it ended; rejects when the database cannot be read.
+ * SPEC.md says what holds. Resolves when the reader waits for what happens, or has ended; rejects when the database cannot be read.
  */
-export function readFrom(reading: Reading & { who: Viewer }): Promise<ReaderEnd> {
+export function readFrom(reader: ThreadReader, reading: Reading & { who: Viewer }): Promise<void> {
   const { who, threadId } = reading;
   const orgId = who.orgID;
-  return runReader(reading, {
+  return reader.begin(reading, {
     readPage: async (after) =>
       nothingAfter(who, threadId, after) ??
       inReplayPlace(orgId, async () => nothingAfter(who, threadId, after) ?? readPage(who, threadId, after)),

@@ -4,8 +4,8 @@ import { entryCursor, parseCursor } from "../../lib/cursor";
 import type { LogEntry } from "../../lib/events";
 import { type Channel, createChannel } from "./channel";
 import type { Delivery } from "./place";
-import { type Reading, runReader, UNREAD_BYTES_MAX } from "./reader";
-import { READER_TRANSITIONS, type ReaderState } from "./reader-state";
+import { type Client, ThreadReader, UNREAD_BYTES_MAX } from "./reader";
+import { READER_TRANSITIONS, type ReaderEnd, type ReaderState } from "./reader-state";
 
 const THREAD = "thread_01h455vb4pex5vsknk084sn02q";
 const PAGE = 10;
@@ -42,12 +42,14 @@ function thread(entries: number) {
     journal,
     unread,
     pages: () => pages,
-    read(signal: AbortSignal, client: Pick<Reading, "deliver" | "unread"> = slowClient) {
+    /** Resolves with why it ended. */
+    read(signal: AbortSignal, client: Pick<Client, "deliver" | "unread"> = slowClient): Promise<ReaderEnd> {
       const from = parseCursor(THREAD, journal.lastId ?? "");
-      return runReader(
-        { threadId: THREAD, from, signal, ...client },
-        {
-          readPage: async (after) => {
+      return new Promise((resolve, reject) => {
+        const reader = new ThreadReader({ ...client, ended: resolve });
+        signal.addEventListener("abort", () => reader.leave());
+        const source = {
+          readPage: async (after: number) => {
             pages++;
             const page = log.slice(after, after + PAGE);
             return { entries: page, full: page.length === PAGE, words: [] };
@@ -55,8 +57,9 @@ function thread(entries: number) {
           readShown: async () => ({ upTo: log.length, spans: [{ lo: 1, hi: log.length }] }),
           hold: () => ({ channel, release: () => undefined }),
           refresh: async () => channel.append(log),
-        },
-      );
+        };
+        reader.begin({ threadId: THREAD, from }, source).catch(reject);
+      });
     },
     take() {
       for (const { event, cursor } of unread.splice(0)) write(journal, cursor, event);

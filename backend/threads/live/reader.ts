@@ -1,6 +1,6 @@
 import type { Cursor } from "../../lib/cursor";
 import type { LogEntry } from "../../lib/events";
-import type { Channel } from "./channel";
+import type { Channel, Reader } from "./channel";
 import { cursorAt, type Delivery, type Place, placeAt, takeEntry, takeStored, turnEndedBy, type Words } from "./place";
 import { isReaderEnd, nextReaderState, type ReaderEnd, type ReaderEvent, type ReaderState } from "./reader-state";
 import { isShown, type Shown } from "./shown";
@@ -37,108 +37,137 @@ export interface Reading {
   threadId: string;
   /** Where the reader stands; null for a new one, who is shown the conversation's messages and nothing else of the past. */
   from: Cursor | null;
-  /** Ends the reading: the client has gone, or its time is over. */
-  signal: AbortSignal;
-  /** Passes one thing on to the client, with the cursor that stands after it. Must not wait, and must not throw. */
+}
+
+/** Whoever is given the thread. */
+export interface Client {
+  /** Passes one thing on, with the cursor that stands after it. Must not wait, and must not throw. */
   deliver(delivery: Delivery): void;
-  /** Bytes passed on that the client has not taken; 0 where the transport cannot tell. */
+  /** Bytes passed on that were not taken; 0 where the transport cannot tell. */
   unread(): number;
+  /** The reader has ended: nothing more is given. Once. */
+  ended(why: ReaderEnd): void;
 }
 
 /**
  * A reader of a thread, through the states of reader-state.ts: given the log after its place, `caught_up`, the words of running turns
- * that it lacks, and then whatever happens. Resolves with why it ended; rejects when the source cannot be read.
+ * that it lacks, and then whatever happens. One that waits for what happens is this object, in its channel, and no function under way:
+ * thousands wait, and what they came with is forgotten (measured: bench/fanout, memory of an idle reader).
  */
-export async function runReader(reading: Reading, source: Source): Promise<ReaderEnd> {
-  const { threadId, from, signal } = reading;
-  const place = placeAt(threadId, from);
-  let state: ReaderState = "replaying";
-  let why: ReaderEnd = "left";
-  let wake = () => {};
-  let leave = () => {};
-  let hold: ReturnType<Source["hold"]> | null = null;
-  let page = NOTHING;
-  let shown: Shown | null = null; // for a new reader, once it is known
-  let after = 0; // entries of the page that were given
-  let mustReach = 0; // the channel had this entry before the last look at the log
+export class ThreadReader implements Reader {
+  #state: ReaderState = "replaying";
+  #hold: ReturnType<Source["hold"]> | null = null;
+  #leaveChannel: (() => void) | null = null;
+  readonly #client: Client;
 
-  function meet(event: ReaderEvent): void {
-    if (state !== "ended" && isReaderEnd(event)) {
-      why = event;
-      leave();
-      wake();
-    }
-    state = nextReaderState(state, event);
+  constructor(client: Client) {
+    this.#client = client;
   }
-  const isNow = (expected: ReaderState) => state === expected; // other events than its own may have moved it meanwhile
-  const onAbort = () => meet("left");
-  if (signal.aborted) return "left";
-  signal.addEventListener("abort", onAbort, { once: true });
 
-  try {
-    while (!isNow("ended")) {
-      switch (state as ReaderState) {
+  /**
+   * Resolves when it is live, or has ended. Rejects when the source cannot be read: then it has ended too, and its client, which hears
+   * of it by this, is not told.
+   */
+  async begin(reading: Reading, source: Source): Promise<void> {
+    try {
+      await this.#catchUp(reading, source);
+    } catch (error) {
+      this.#state = nextReaderState(this.#state, "left");
+      this.#letGo();
+      throw error;
+    }
+  }
+
+  /** Ends it: the client has gone, or its time is over. */
+  leave(): void {
+    this.#meet("left");
+  }
+
+  deliver(delivery: Delivery): void {
+    if (this.#isNow("ended")) return;
+    if (this.#client.unread() > UNREAD_BYTES_MAX) this.#meet("slow");
+    else this.#client.deliver(delivery);
+  }
+
+  end(why: "lost" | "erased"): void {
+    this.#meet(why);
+  }
+
+  async #catchUp({ threadId, from }: Reading, source: Source): Promise<void> {
+    const place = placeAt(threadId, from);
+    let page = NOTHING;
+    let shown: Shown | null = null; // for a new reader, once it is known
+    let after = 0; // entries of the page that were given
+    let mustReach = 0; // the channel had this entry before the last look at the log
+
+    while (!this.#isNow("live") && !this.#isNow("ended")) {
+      switch (this.#state) {
         case "replaying": {
           if (after === page.entries.length) {
             if (from === null) shown ??= await source.readShown();
             page = await source.readPage(place.seq);
             after = 0;
           }
-          while (after < page.entries.length && isNow("replaying")) {
-            for (const delivery of replayed(place, page.entries[after] as LogEntry, shown)) reading.deliver(delivery);
+          while (after < page.entries.length && this.#isNow("replaying")) {
+            for (const delivery of replayed(place, page.entries[after] as LogEntry, shown))
+              this.#client.deliver(delivery);
             after++;
-            if (reading.unread() > UNREAD_BYTES_MAX && isNow("replaying")) meet("full");
+            if (this.#client.unread() > UNREAD_BYTES_MAX && this.#isNow("replaying")) this.#meet("full");
           }
-          if (isNow("replaying")) meet(page.full ? "page" : "log_end");
+          if (this.#isNow("replaying")) this.#meet(page.full ? "page" : "log_end");
           break;
         }
         case "draining":
-          meet((await drained(reading, () => isNow("draining"))) ? "drained" : "slow");
+          this.#meet((await drained(this.#client, () => this.#isNow("draining"))) ? "drained" : "slow");
           break;
         case "joining": {
-          hold ??= source.hold(place.seq);
-          const { channel } = hold;
+          this.#hold ??= source.hold(place.seq);
+          const { channel } = this.#hold;
           channel.append(page.entries);
           if (channel.seq < place.seq) await source.refresh();
-          if (!isNow("joining")) break;
+          if (!this.#isNow("joining")) break;
           if (channel.seq === place.seq) {
             // A turn that ended between the two readings: a channel that was made after its end does not know it.
             const ended = new Set(page.entries.map(({ event }) => turnEndedBy(event)));
             for (const words of page.words) if (!ended.has(words.turnId)) channel.catchUp(words);
             const caughtUp = { type: "caught_up", thread_id: threadId, last_seq: place.seq } as const;
-            reading.deliver({ event: caughtUp, cursor: cursorAt(place), seq: null });
-            leave = channel.join({ deliver, end: meet }, place);
-            page = NOTHING; // a reader stays for minutes, and needs what it was given no more
-            shown = null;
-            meet("joined");
+            this.#client.deliver({ event: caughtUp, cursor: cursorAt(place), seq: null });
+            this.#leaveChannel = channel.join(this, place);
+            if (this.#isNow("ended")) this.#letGo();
+            else this.#meet("joined");
           } else if (place.seq < mustReach) {
-            meet("erased"); // what a channel has is committed: a log that ends before it is no more
+            this.#meet("erased"); // what a channel has is committed: a log that ends before it is no more
           } else {
             mustReach = channel.seq;
-            meet("behind");
+            this.#meet("behind");
           }
           break;
         }
         case "live":
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-          break;
         case "ended":
           break;
       }
     }
-    return why;
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    leave();
-    hold?.release();
   }
 
-  function deliver(delivery: Delivery): void {
-    if (isNow("ended")) return;
-    if (reading.unread() > UNREAD_BYTES_MAX) meet("slow");
-    else reading.deliver(delivery);
+  #meet(event: ReaderEvent): void {
+    const isEnd = !this.#isNow("ended") && isReaderEnd(event);
+    this.#state = nextReaderState(this.#state, event);
+    if (!isEnd) return;
+    this.#letGo();
+    this.#client.ended(event);
+  }
+
+  /** Other events than its own may have moved it meanwhile. */
+  #isNow(expected: ReaderState): boolean {
+    return this.#state === expected;
+  }
+
+  #letGo(): void {
+    this.#leaveChannel?.();
+    this.#leaveChannel = null;
+    this.#hold?.release();
+    this.#hold = null;
   }
 }
 
@@ -153,9 +182,9 @@ function replayed(place: Place, entry: LogEntry, shown: Shown | null): Delivery[
 }
 
 /** Waits until a slow reader has taken most of what it was given; false when it has not in DRAIN_MS_MAX. */
-async function drained({ unread }: Reading, isWaiting: () => boolean): Promise<boolean> {
+async function drained(client: Client, isWaiting: () => boolean): Promise<boolean> {
   const until = performance.now() + DRAIN_MS_MAX;
-  while (isWaiting() && unread() > UNREAD_BYTES_MAX / 2) {
+  while (isWaiting() && client.unread() > UNREAD_BYTES_MAX / 2) {
     if (performance.now() > until) return false;
     await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
   }
