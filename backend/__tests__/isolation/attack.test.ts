@@ -11,6 +11,7 @@ const BACKEND = fileURLToPath(new URL("../../", import.meta.url));
 const BUILDS = join(BACKEND, "..", ".graphyn");
 const ADMIN_KEY = "the-operators-key-of-a-broken-build";
 const ATTACK_MS_MAX = 240_000;
+const RECORD_LOOK_MS = 500;
 
 /** A wall that is taken down: the policy of some tables, and the filter of one query. The suite must see it once both are gone. */
 interface Breach {
@@ -63,11 +64,52 @@ async function findings(url: string, adminKey: string, parts?: PartName[]): Prom
   return made.flatMap((part) => part.findings);
 }
 
+interface Asked {
+  id: number;
+  path: string;
+  user: string | null;
+  body: unknown;
+}
+
+/** Collects what the dev model is asked that holds a word of an attack, until it is stopped: its record holds the newest requests only. */
+function watchPrompts(): { stop(): Promise<Asked[]> } {
+  const asked = new Map<number, Asked>();
+  let isOpen = true;
+  const look = async () => {
+    const answer = await fetch(`${process.env.DEV_MODEL_URL}/debug/requests?contains=canary&limit=1000`);
+    for (const request of ((await answer.json()) as { requests: Asked[] }).requests) asked.set(request.id, request);
+  };
+  const watching = (async () => {
+    while (isOpen) {
+      await look();
+      await new Promise((resolve) => setTimeout(resolve, RECORD_LOOK_MS));
+    }
+  })();
+  return {
+    async stop() {
+      isOpen = false;
+      await watching;
+      await look();
+      return [...asked.values()];
+    },
+  };
+}
+
+/** Which organization each user of Letta's is, and each organization's word, which its name ends with. */
+async function whoseAreThey(adminUrl: string): Promise<{ word: string; lettaUser: string }[]> {
+  return adminQuery(
+    adminUrl,
+    `select substring(o.name from 'canary[0-9a-f]{12}') as word, t.letta_user_id as "lettaUser"
+     from organizations o join letta_tenants t using (org_id) where o.name ~ '^Organization canary[0-9a-f]{12}$' and t.letta_user_id is not null`,
+  );
+}
+
 describe("the cross-tenant suite", () => {
   it(
-    "finds nothing: every endpoint, socket message, list, prompt and hostile request (SEC-2, LET-1)",
+    "finds nothing: every endpoint, socket message, list, prompt and hostile request; no model is told another's words (SEC-2, LET-1)",
     async () => {
-      const { url, adminKey } = inject("graphyn");
+      const { url, adminKey, adminUrl } = inject("graphyn");
+      const prompts = watchPrompts();
       const parts: PartName[] = [
         "Own reads",
         "Without a key",
@@ -78,7 +120,20 @@ describe("the cross-tenant suite", () => {
         "Headers",
         "Hostile",
       ];
-      expect(await findings(url, adminKey, parts)).toEqual([]); // the times of answers are for quiet machines: ./graphyn attack
+      const found = await findings(url, adminKey, parts).finally(prompts.stop);
+      expect(found).toEqual([]); // the times of answers are for quiet machines: ./graphyn attack
+      // What the models were really asked, for whichever organization: its own word stands there, and nobody else's.
+      const chats = (await prompts.stop()).filter(({ path }) => path.endsWith("/chat/completions"));
+      const told = await whoseAreThey(adminUrl);
+      const wordsOf = (lettaUser: string) =>
+        chats
+          .filter(({ user }) => user === lettaUser)
+          .flatMap(({ body }) => JSON.stringify(body).match(/canary[0-9a-f]{12}/g) ?? []);
+      const both = told.filter(({ lettaUser }) => wordsOf(lettaUser).length > 0);
+      expect(both.length).toBeGreaterThanOrEqual(2);
+      for (const { word, lettaUser } of both) expect(new Set(wordsOf(lettaUser))).toEqual(new Set([word]));
+      const known = new Set(told.map(({ lettaUser }) => lettaUser));
+      expect(chats.filter(({ user }) => !known.has(user ?? ""))).toEqual([]);
     },
     ATTACK_MS_MAX,
   );
