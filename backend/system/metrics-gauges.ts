@@ -19,7 +19,7 @@ const jobsNow = gauge("jobs", "Background jobs, in all processes. failed: those 
 const oldestJob = gauge("jobs_oldest_waiting_seconds", "How long the oldest job that could run has waited.");
 const lettaActive = gauge(
   "letta_active",
-  "Requests to Letta that have a place. stream: answers; call: the rest.",
+  "Requests to Letta that have a place. stream: answers; call: the rest; conversation: those that make one, which are calls too.",
   "kind",
 );
 const lettaPlaces = gauge("letta_places", "Requests to Letta that this process makes at once, at most.", "kind");

@@ -32,6 +32,25 @@ describe("admission to Letta", () => {
     });
   });
 
+  it("makes conversations a few at a time, and another's before the rest of a flood (LET-2, LET-8)", async () => {
+    const [busy, quiet] = await Promise.all([newTenant(direct), newTenant(direct)]);
+    const talks = await Promise.all([busy, quiet].map((tenant) => newConversation(direct.as(tenant))));
+    const [its = "", other = ""] = talks.map(({ agent }) => agent.id);
+    await withLetta({ createsMax: 1 }, async (letta) => {
+      const order: string[] = [];
+      const make = async (who: string, org: ReturnType<Letta["as"]>, agentId: string) => {
+        expect(await org.conversations.create(agentId)).toMatch(/^conv-/);
+        order.push(who);
+      };
+      const all = Array.from({ length: 6 }, () => make("busy", letta.as(busy), its));
+      all.push(make("quiet", letta.as(quiet), other));
+      expect(letta.figures().queues.conversation).toMatchObject({ active: 1, places: 1, waiting: 6 });
+      await Promise.all(all);
+      expect(order.indexOf("quiet")).toBeLessThanOrEqual(1);
+      expect(letta.figures().queues.conversation).toMatchObject({ active: 0, waiting: 0 });
+    });
+  });
+
   it("refuses what its queue cannot hold, says so, and keeps what it holds (LET-2)", async () => {
     const tenant = await newTenant(direct);
     const talks = await Promise.all(Array.from({ length: 4 }, () => newConversation(direct.as(tenant))));

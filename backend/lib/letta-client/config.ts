@@ -12,7 +12,9 @@ export interface LettaLimits {
   streamsMax: number;
   /** Short calls (create, list, delete) at once, per server. Apart from streams, so that a stop gets through when all streams are taken. */
   callsMax: number;
-  /** Answers that wait for a place, over all organizations and of one. More than a process takes on (threads/turns/room.ts). */
+  /** Conversations made at once, per server: each takes Letta 15 ms of CPU, and first messages in many threads must not crowd out answers. */
+  createsMax: number;
+  /** Answers, and conversations to be made, that wait for a place, over all organizations and of one. More than a process takes on (threads/turns/room.ts). */
   waitingMax: number;
   waitingOfOneMax: number;
   /** How long one may wait for a place, ms: shorter than a turn may take. */
@@ -46,6 +48,7 @@ export interface LettaLimits {
 export const DEFAULT_LIMITS: LettaLimits = {
   streamsMax: 16,
   callsMax: 8,
+  createsMax: 2,
   waitingMax: 12_000,
   waitingOfOneMax: 4_000,
   waitMsMax: 540_000,

@@ -44,7 +44,7 @@ export interface LettaHealth {
 
 export interface LettaFigures {
   servers: ServerFigures[];
-  queues: Record<"stream" | "call", { active: number; places: number; waiting: number }>;
+  queues: Record<"stream" | "call" | "conversation", { active: number; places: number; waiting: number }>;
 }
 
 /** What the parts of this folder share. */
@@ -52,6 +52,8 @@ export interface Context {
   readonly servers: Server[];
   readonly limits: LettaLimits;
   readonly streams: FairQueue;
+  /** Before the calls that make conversations. */
+  readonly creates: FairQueue;
   readonly apiKey: string;
   /** Messages sent whose run is not known yet, by conversation. */
   readonly opening: Map<string, Promise<void>>;
@@ -76,6 +78,7 @@ export function createLetta(config: LettaConfig): Letta {
   // A server that is out takes its places with it: the others have connections for their own only.
   const able = () => Math.max(1, servers.filter(({ breaker }) => breaker.state === "closed").length);
   const streams = new FairQueue(() => limits.streamsMax * able(), limits, refusal);
+  const creates = new FairQueue(() => limits.createsMax * able(), limits, refusal);
   const callsWaiting = {
     waitingMax: limits.callsWaitingMax,
     waitingOfOneMax: limits.callsWaitingOfOneMax,
@@ -87,6 +90,7 @@ export function createLetta(config: LettaConfig): Letta {
     servers,
     limits,
     streams,
+    creates,
     apiKey: config.apiKey,
     opening: new Map(),
     stopping: new Map(),
@@ -140,15 +144,15 @@ export function createLetta(config: LettaConfig): Letta {
           streams_max: streams.places,
           calls: calls.active,
           calls_max: calls.places,
-          waiting: streams.waiting + calls.waiting,
-          waiting_max: limits.waitingMax + limits.callsWaitingMax,
+          waiting: streams.waiting + creates.waiting + calls.waiting,
+          waiting_max: 2 * limits.waitingMax + limits.callsWaitingMax,
         },
       };
     },
 
     figures: () => ({
       servers: servers.map(serverFigures),
-      queues: { stream: queueFigures(streams), call: queueFigures(calls) },
+      queues: { stream: queueFigures(streams), call: queueFigures(calls), conversation: queueFigures(creates) },
     }),
 
     async close() {

@@ -196,8 +196,15 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
     },
 
     conversations: {
-      create: async (agentId) =>
-        idOf(await call((client, signal) => client.conversations.create({ agent_id: agentId }, { headers, signal }))),
+      create: async (agentId) => {
+        const leave = await context.creates.enter(orgId);
+        try {
+          const create = { agent_id: agentId };
+          return idOf(await call((client, signal) => client.conversations.create(create, { headers, signal })));
+        } finally {
+          leave();
+        }
+      },
       fork: async (id) =>
         idOf(
           await call((client, signal) =>
