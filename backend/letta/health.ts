@@ -1,6 +1,9 @@
-import { api } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
+import { secret } from "encore.dev/config";
 import { tenant } from "../db/tenant";
 import { identifierKey, type LettaAgent, LettaError } from "../lib/letta-client";
+import { sameSecret } from "../lib/same-secret";
+import { wrongAdminKey } from "../organizations/admin-key";
 import { caller } from "../organizations/caller";
 import { letta } from "./client";
 import { forOrg } from "./for-org";
@@ -40,33 +43,48 @@ interface OrganizationHealth {
   unknown_here: string[];
 }
 
+interface LettaHealthRequest {
+  /** The operator's key (the secret AdminKey): with it the answer has how the servers are, which is of all organizations together. */
+  admin_key?: Header<"X-Admin-Key">;
+}
+
+interface PoolFigures {
+  streams: number;
+  streams_max: number;
+  calls: number;
+  calls_max: number;
+  waiting: number;
+  waiting_max: number;
+}
+
 interface LettaHealthResponse {
   /** `ok`: reachable, and both sides agree. `degraded`: reachable, but they do not. `unavailable`: not reachable. */
   status: "ok" | "degraded" | "unavailable";
   /** What is wrong and what to do about it; null when nothing is. */
   problem: string | null;
-  server: { status: "ok" | "unavailable"; servers: LettaServerHealth[] };
-  pool: {
-    streams: number;
-    streams_max: number;
-    calls: number;
-    calls_max: number;
-    waiting: number;
-    waiting_max: number;
-  };
+  /** For the operator; null without their key, as others' load shows in it. */
+  server: { status: "ok" | "unavailable"; servers: LettaServerHealth[] } | null;
+  /** As `server`. */
+  pool: PoolFigures | null;
   /** Null while Letta cannot be asked. */
   organization: OrganizationHealth | null;
 }
 
+const adminKey = secret("AdminKey");
 const LISTED_MAX = 20;
 
-/** How Letta is, and whether the caller's organization has there what it has here. Answers 200 also when Letta is away. */
+/**
+ * How Letta is, and whether the caller's organization has there what it has here. Answers 200 also when Letta is away. With the operator's
+ * key besides, also how each server and the pool before them are.
+ */
 export const lettaHealth = api(
   { expose: true, auth: true, method: "GET", path: "/letta/health" },
-  async (): Promise<LettaHealthResponse> => {
+  async ({ admin_key }: LettaHealthRequest): Promise<LettaHealthResponse> => {
     const { orgID } = caller();
-    const { status, servers, pool } = await letta().health();
-    const server = { status, servers };
+    if (admin_key !== undefined && !sameSecret(admin_key, adminKey())) throw wrongAdminKey();
+    const { status, servers, ...health } = await letta().health();
+    const isOperator = admin_key !== undefined;
+    const [server, pool] = isOperator ? [{ status, servers }, health.pool] : [null, null];
     try {
       if (status !== "ok") throw new LettaError("unavailable");
       const organization = await compare(orgID);

@@ -1,12 +1,12 @@
-import { api, ErrCode, type Header } from "encore.dev/api";
+import { api, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import type { MaxLen, MinLen } from "encore.dev/validate";
 import { appendAudit, OPERATOR } from "../audit/append-audit";
 import { tenant } from "../db/tenant";
-import { problem } from "../lib/errors";
 import { keyReused, marked, runOnce } from "../lib/idempotency";
 import { idOf, newId } from "../lib/ids";
 import { sameSecret } from "../lib/same-secret";
+import { wrongAdminKey } from "./admin-key";
 import { insertKey } from "./insert-key";
 
 const adminKey = secret("AdminKey");
@@ -35,14 +35,7 @@ interface CreateOrganizationResponse {
 export const createOrganization = api(
   { expose: true, method: "POST", path: "/organizations" },
   async (req: CreateOrganizationRequest): Promise<CreateOrganizationResponse> => {
-    if (!sameSecret(req.admin_key, adminKey())) {
-      throw problem(
-        ErrCode.PermissionDenied,
-        "wrong_admin_key",
-        "The admin key is not right.",
-        "Send the server's AdminKey secret as the header X-Admin-Key.",
-      );
-    }
+    if (!sameSecret(req.admin_key, adminKey())) throw wrongAdminKey();
     const { name, owner_name, idempotency_key: key } = req;
     // No organization holds the operator's keys: so the key itself says which organization it makes, and that one holds it.
     const orgId = key === undefined ? newId("org") : idOf("org", `${apiKeyHashKey()} POST /organizations ${key}`);

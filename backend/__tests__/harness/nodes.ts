@@ -7,6 +7,8 @@ import { freePort, type Server, startServer } from "./server";
 export interface Nodes {
   database: TestDatabase;
   nodes: Server[];
+  /** The operator's. */
+  adminKey: string;
   /** An organization as seen through one of them. */
   organization(): Promise<TestOrganization>;
   /** The same organization through another node. */
@@ -30,6 +32,7 @@ export async function startNodes(count: number, env: Record<string, string> = {}
   return {
     database,
     nodes,
+    adminKey,
     organization: () =>
       newOrganization({ url: url(0), adminKey, databaseUrl: database.url, adminUrl: database.adminUrl }),
     at: (org, index) => through(org, url(index)),

@@ -1,22 +1,23 @@
-import { expect, it } from "vitest";
-import { newOrganization, ok, request } from "../harness/organization";
+import { expect, inject, it } from "vitest";
+import { newOrganization, ok, type Problem, request } from "../harness/organization";
 import { rest, tenantInLetta } from "./past-graphyn";
 
 interface Health {
   status: string;
   problem: string | null;
-  server: { status: string; servers: Record<string, unknown>[] };
-  pool: Record<string, number>;
+  server: { status: string; servers: Record<string, unknown>[] } | null;
+  pool: Record<string, number> | null;
   organization: Record<string, unknown> | null;
 }
 
 const newAgent = async (org: Awaited<ReturnType<typeof newOrganization>>) =>
   ok(org.call<{ letta_id: string }>("POST", "/agents", { name: "Ada", system_prompt: "You are Ada." }));
 
-it("reports server, pool, and that both sides have the caller's agents (LET-3, OBS-1)", async () => {
+it("reports that both sides have the caller's agents, and to the operator server and pool (LET-3, OBS-1)", async () => {
   const org = await newOrganization();
   await newAgent(org);
-  const health = await ok(org.call<Health>("GET", "/letta/health"));
+  const operator = { "x-admin-key": inject("graphyn").adminKey };
+  const health = await ok(org.call<Health>("GET", "/letta/health", undefined, operator));
   expect(health).toMatchObject({
     status: "ok",
     problem: null,
@@ -33,6 +34,15 @@ it("reports server, pool, and that both sides have the caller's agents (LET-3, O
       unknown_here: [],
     },
   });
+});
+
+it("tells nobody but the operator what all organizations together ask of Letta (LET-3, SEC-1)", async () => {
+  const org = await newOrganization();
+  const seen = await ok(org.call<Health>("GET", "/letta/health"));
+  expect(seen).toMatchObject({ status: "ok", problem: null, server: null, pool: null });
+  expect(seen.organization).toMatchObject({ organization_id: org.orgId });
+  const guess = await org.call<Problem>("GET", "/letta/health", undefined, { "x-admin-key": "a guess" });
+  expect([guess.status, guess.body.details.reason]).toEqual([403, "wrong_admin_key"]);
 });
 
 it("says which agent is missing in Letta, and what to do (LET-3)", async () => {

@@ -24,7 +24,8 @@ const say = (org: TestOrganization, threadId: string, content: string) =>
   org.call<Said & Problem>("POST", `/threads/${threadId}/messages`, { content });
 
 async function waiting(org: TestOrganization): Promise<number> {
-  return (await ok(org.call<{ pool: { waiting: number } }>("GET", "/letta/health"))).pool.waiting;
+  const operator = { "x-admin-key": nodes.adminKey };
+  return (await ok(org.call<{ pool: { waiting: number } }>("GET", "/letta/health", undefined, operator))).pool.waiting;
 }
 
 /** What the model was asked that has a text in it, in order. */

@@ -45,7 +45,10 @@ afterAll(async () => {
 interface Health {
   server: { servers: { in_flight: number; breaker: string }[] };
 }
-const servers = async () => (await ok(org.call<Health>("GET", "/letta/health"))).server.servers;
+const servers = async () => {
+  const operator = { "x-admin-key": behind.stack.config.adminKey };
+  return (await ok(org.call<Health>("GET", "/letta/health", undefined, operator))).server.servers;
+};
 const inFlight = async () => (await servers()).map(({ in_flight }) => in_flight);
 
 async function talks(model: string) {
