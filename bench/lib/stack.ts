@@ -135,15 +135,17 @@ interface GraphynOptions {
   env?: Record<string, string>;
   /** Of its log's folder, where there are several. */
   name?: string;
+  /** A free one, where none is given. */
+  port?: number;
 }
 
 export async function startGraphyn(
   stack: Base,
   lettaBase: string,
-  { databaseUrl = stack.databases.graphynUrl, env, name }: GraphynOptions = {},
-): Promise<{ url: string; pid: number; adminKey: string }> {
+  { databaseUrl = stack.databases.graphynUrl, env, name, port: wanted }: GraphynOptions = {},
+): Promise<{ url: string; pid: number; adminKey: string; stop(): Promise<unknown> }> {
   await buildGraphyn();
-  const port = await keepOrChoosePort(undefined);
+  const port = await keepOrChoosePort(wanted);
   const place = name === undefined ? stack.place : { ...stack.place, logs: join(stack.place.logs, name) };
   const graphyn = await launchGraphyn({
     place,
@@ -158,8 +160,9 @@ export async function startGraphyn(
     secrets: stack.secrets,
     ...(env ? { env } : {}),
   });
-  stack.stops.push(() => stopGraphyn(graphyn));
-  return { url: `http://127.0.0.1:${port}`, pid: graphyn.pid, adminKey: stack.secrets.adminKey };
+  const stop = () => stopGraphyn(graphyn);
+  stack.stops.push(stop);
+  return { url: `http://127.0.0.1:${port}`, pid: graphyn.pid, adminKey: stack.secrets.adminKey, stop };
 }
 
 /** Runs `work` and then stops whatever it has put into `stops`, also when it throws or the user presses Ctrl-C. */

@@ -1,201 +1,180 @@
 /**
  * `npm run bench:orgs`: a hundred organizations, each with its agents and threads, all posting at once: whether all are answered, whether
- * any prompt or answer holds a word of another organization, how long each organization waits against the median one; the same with one
- * organization that posts as much as all others together; and answers a second with one Letta server and with two on the same database.
- * Starts a stack of its own; making the organizations is not measured. `--rounds N`, `--seed N`, `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
+ * any prompt or answer holds a word of another organization, how long each organization waits against the median one; the same with a noisy
+ * one; single messages behind a thousand waiting turns of another; answers a second with one Letta server and with two on one database, and
+ * what the death of one of them costs. Starts a stack of its own; making the organizations is not measured. `--rounds N`, `--seed N`,
+ * `--loaded-machine-ok`, `--out FOLDER`, `--readme`.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { lettaUrl, startLetta, stopLetta } from "../../launcher/stack/letta";
+import { chooseModels, GATEWAY_PATH } from "../../launcher/stack/models";
 import { keepOrChoosePort } from "../../launcher/stack/ports";
 import { readArguments } from "../lib/arguments";
 import { watchOthers } from "../lib/cpu";
-import { createOrganization, createThread, postMessage } from "../lib/graphyn";
-import { type Api, call, connect } from "../lib/http";
+import { connect } from "../lib/http";
 import { stamp, updateReadme, writeResult } from "../lib/result";
-import { startGraphyn, startStack, withStops } from "../lib/stack";
+import { type Base, startGraphyn, startStack, withStops } from "../lib/stack";
 import { seededRandom, shuffled } from "../lib/stats";
 import { chart } from "./chart";
-import { canariesIn, crossings } from "./crossing";
-import { barsTable, ofMedian, type Phase, type Result, report } from "./report";
+import { flood, PLACES } from "./flood";
+import { type Plan, runPhase } from "./phase";
+import { forReadme, ofMedian, type Phase, type Result, report } from "./report";
+import { AGENTS, makeTenants, type Tenant } from "./tenants";
+import { lettaUsers, metric, speakingNow, type World } from "./world";
 
 const ORGANIZATIONS = 100;
-const AGENTS = 2;
-/** Of the noisy organization, a message each; all others together have twice as many as they are. */
-const NOISY_THREADS = 200;
-/** Says what it was told. */
-const MODEL = "dev-echo";
-/** Organizations made at once: Letta takes about a second of CPU for each. */
-const MAKING = 4;
-const MAKING_MS_MAX = 240_000;
-const PHASE_MS_MAX = 180_000;
-const LOOK_MS = 250;
-/** The model's record holds so many requests. */
-const RECORDED_MAX = 1_000;
+/** Messages of the noisy one beside the others', who say one in each of their threads; of each other organization they are two. */
+const NOISY_MESSAGES = 100;
+const FLOOD_TURNS = 1_000;
+const SINGLES = 10;
+/** A model that takes four seconds to its first word: then Letta's places are what is scarce, and not its CPU. */
+const SLOW = { organizations: 64, orders: "!slow 4000" };
+/** Answers that take about five seconds, so that some are in the middle when a server is killed, which is when so many have ended. */
+const KILLED = { organizations: 100, orders: "!rate 2", afterEnded: 20 };
+/** Before what is measured, once for each set of servers. */
+const WARM_UP_MESSAGES = 20;
 
 const args = readArguments({ rounds: 1 });
 const header = await stamp("orgs", args.seed, args.loadedMachineOk);
 const random = seededRandom(args.seed);
 await withStops(run);
 
-interface Tenant {
-  id: string;
-  canary: string;
-  headers: Record<string, string>;
-  /** One agent in each. */
-  threads: string[];
-}
-
-interface Way {
-  lettas: number;
-  api: Api;
-}
-
 async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
   const began = performance.now();
   const say = (text: string) =>
     console.log(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}`);
-  const stack = await startStack(stops, { record: true });
-  const first = lettaUrl(stack.lettaPort);
   const port = await keepOrChoosePort(undefined);
-  const letta = await startLetta({ ...stack.lettaOptions, port });
-  stops.push(() => stopLetta(letta));
-  const one = await startGraphyn(stack, first, { name: "one", env: stack.models.graphynEnv });
-  const two = await startGraphyn(stack, `${first},${lettaUrl(port)}`, { name: "two", env: stack.models.graphynEnv });
-  const ways: Way[] = [
-    { lettas: 1, api: connect(one.url) },
-    { lettas: 2, api: connect(two.url) },
-  ];
-  say("two Letta servers on one database, a Graphyn with one of them and a Graphyn with both");
+  /** Graphyn with these servers, where Letta expects the gateway to be. One runs at a time. */
+  const graphynWith = (base: Base, urls: string[], env: Record<string, string> = {}) => {
+    const key = base.secrets.modelGatewayKey;
+    const { graphynEnv } = chooseModels({}, `${base.modelUrl}/v1`, { base: "http://127.0.0.1", key });
+    return startGraphyn(base, urls.join(","), { port, env: { ...graphynEnv, ...env } });
+  };
+  let graphyn: Awaited<ReturnType<typeof startGraphyn>> | undefined;
+  const stack = await startStack(stops, {
+    record: true,
+    beforeLetta: async (base) => {
+      graphyn = await graphynWith(base, [lettaUrl(base.lettaPort)]);
+      return { base: graphyn.url + GATEWAY_PATH, key: base.secrets.modelGatewayKey };
+    },
+  });
+  if (graphyn === undefined) throw new Error("Graphyn did not start");
+  const first = lettaUrl(stack.lettaPort);
+  say("the stack runs");
 
   const db = new pg.Client({ connectionString: stack.adminUrl });
   await db.connect();
   stops.push(() => db.end());
-  const makers = connect(two.url);
-  const tenants: Tenant[] = [];
-  const late = performance.now() + MAKING_MS_MAX;
-  const left = Array.from({ length: ORGANIZATIONS }, (_, n) => n);
-  await Promise.all(
-    Array.from({ length: MAKING }, async () => {
-      for (let n = left.shift(); n !== undefined; n = left.shift()) {
-        if (performance.now() > late) throw new Error(`the organizations were not made in ${MAKING_MS_MAX} ms`);
-        tenants.push(await makeTenant(makers, two.adminKey, n === 0 ? NOISY_THREADS : 0));
-        if (tenants.length % 20 === 0) say(`${tenants.length} organizations`);
-      }
-    }),
+  const tenants = await makeTenants(
+    connect(graphyn.url),
+    graphyn.adminKey,
+    { count: ORGANIZATIONS, more: FLOOD_TURNS - AGENTS },
+    (made) => made % 20 === 0 && say(`${made} organizations`),
   );
-  const noisy = tenants.find(({ threads }) => threads.length > AGENTS);
-  if (noisy === undefined) throw new Error("no noisy organization");
-
-  const others = watchOthers([...Object.values(stack.pids), letta.pid, one.pid, two.pid]);
-  const model = connect(stack.modelUrl);
+  const [noisy, ...quiet] = tenants as [Tenant, ...Tenant[]];
+  const world: World = {
+    db,
+    model: connect(stack.modelUrl),
+    tenants,
+    orgOfLettaUser: await lettaUsers(db),
+    metricsKey: stack.secrets.metricsKey,
+  };
   const phases: Phase[] = [];
+  let pids: Record<string, number> = { ...stack.pids, graphyn: graphyn.pid };
+  const othersOf = () => watchOthers(Object.values(pids));
+  const shares: number[] = [];
+  const measure = async (plan: Omit<Plan, "pids" | "graphyn">, api = connect(graphyn?.url ?? "")) => {
+    const others = othersOf();
+    const phase = await runPhase(world, { ...plan, pids, graphyn: api });
+    if (phase.name !== "one of two is killed") shares.push(others()); // what died there is nobody's any more
+    phases.push(phase);
+    say(
+      `${phase.name}, ${phase.lettas} Letta: ${phase.answered} of ${phase.messages} in ${phase.seconds.toFixed(0)} s, ` +
+        `longest wait ${ofMedian(phase).toFixed(2)} x the median, ${phase.crossed} crossed`,
+    );
+    await api.pool.destroy();
+    return phase;
+  };
+  const everybody = (who: Tenant[]) =>
+    shuffled(
+      who.flatMap((tenant) => tenant.threads.slice(0, AGENTS).map((threadId) => ({ tenant, threadId }))),
+      random,
+    );
+  const oneEach = (count: number) =>
+    quiet.slice(0, count).map((tenant) => ({ tenant, threadId: tenant.threads[0] ?? "" }));
+  const atOnce = (lettas: number, round: number) =>
+    measure({ name: "all at once", lettas, round, sayings: everybody(tenants), noisy: null });
+  const slow = (lettas: number, round: number) =>
+    measure({
+      name: "slow model",
+      lettas,
+      round,
+      sayings: oneEach(SLOW.organizations),
+      noisy: null,
+      orders: SLOW.orders,
+    });
+
+  const warmUp = async (lettas: number) => {
+    const plan = { name: "all at once", lettas, round: -1, sayings: oneEach(WARM_UP_MESSAGES), noisy: null } as const;
+    await runPhase(world, { ...plan, pids, graphyn: connect(graphyn?.url ?? "") });
+  };
+  await warmUp(1);
   for (let round = 0; round < args.rounds; round++) {
-    for (const way of shuffled(ways, random)) {
-      for (const name of way.lettas === 1
-        ? (["all at once", "one of them noisy"] as const)
-        : (["all at once"] as const)) {
-        const phase = await measure(db, model, way, tenants, name === "all at once" ? null : noisy, round);
-        phases.push(phase);
-        say(
-          `${name}, ${way.lettas} Letta: ${phase.answered} of ${phase.messages} in ${phase.seconds.toFixed(0)} s, ` +
-            `longest wait ${ofMedian(phase).toFixed(2)} x the median, ${phase.crossed} crossed`,
-        );
-      }
-    }
+    await atOnce(1, round);
+    // The noisy one first, so that it is in everybody's way.
+    const loud = noisy.threads.slice(0, NOISY_MESSAGES).map((threadId) => ({ tenant: noisy, threadId }));
+    await measure({ name: "one of them noisy", lettas: 1, round, sayings: [...loud, ...everybody(quiet)], noisy });
+    await slow(1, round);
   }
+
+  const secondPort = await keepOrChoosePort(undefined);
+  const second = await startLetta({ ...stack.lettaOptions, port: secondPort });
+  stops.push(() => stopLetta(second));
+  await graphyn.stop();
+  graphyn = await graphynWith(stack, [first, lettaUrl(secondPort)]);
+  pids = { ...stack.pids, second_letta: second.pid, graphyn: graphyn.pid };
+  say("a second Letta server on the same database");
+  await warmUp(2);
+  for (let round = 0; round < args.rounds; round++) {
+    await atOnce(2, round);
+    await slow(2, round);
+  }
+  const api = connect(graphyn.url);
+  let [inFlight, speaking] = [0, 0];
+  const killed = await measure({
+    name: "one of two is killed",
+    lettas: 2,
+    round: 0,
+    sayings: oneEach(KILLED.organizations),
+    noisy: null,
+    orders: KILLED.orders,
+    look: async (ended) => {
+      if (inFlight > 0 || ended < KILLED.afterEnded) return;
+      speaking = await speakingNow(db);
+      inFlight = await metric(world, api, "graphyn_letta_in_flight", 'server="letta-2"');
+      process.kill(second.pid, "SIGKILL");
+    },
+  });
+  await graphyn.stop();
+  graphyn = await graphynWith(stack, [first], { LETTA_STREAMS_MAX: String(PLACES) });
+  pids = { ...stack.pids, graphyn: graphyn.pid };
+  const flooded = await flood(world, { graphyn: connect(graphyn.url), noisy, others: quiet.slice(0, SINGLES) });
+  say(
+    `single messages behind ${flooded.waiting} waiting turns: ${flooded.singles.map(({ slots }) => slots).join(", ")}`,
+  );
+
   const result: Result = {
     ...header,
     seconds: Math.round((performance.now() - began) / 1000),
-    others_cpu_share: others(),
+    others_cpu_share: Math.max(...shares),
     phases,
+    killed: { in_flight: inFlight, speaking, failed: killed.failed },
+    flood: flooded,
   };
   writeResult(args.out, "orgs.json", `${JSON.stringify(result)}\n`);
-  writeResult(args.out, "orgs.md", report(result));
+  const text = report(result);
+  console.log(`\n${text}`);
+  writeResult(args.out, "orgs.md", text);
   writeResult(args.out, "orgs.svg", chart(phases));
-  if (args.readme) updateReadme("bench:orgs", `${barsTable(result)}\n\n![](bench/results/orgs.svg)`);
-}
-
-async function makeTenant(graphyn: Api, adminKey: string, more: number): Promise<Tenant> {
-  const { id, api } = await createOrganization(graphyn, adminKey);
-  const canary = `canary-${id.slice(-12).toLowerCase()}`;
-  const threads: string[] = [];
-  for (let n = 0; n < AGENTS; n++) {
-    const { agent_id } = await call<{ agent_id: string }>(api, "POST", "/agents", {
-      name: `Agent ${n}`,
-      system_prompt: `You are Agent ${n}. Your word is ${canary}.`,
-      model: `openai-proxy/${MODEL}`,
-    });
-    const count = 1 + (n === 0 ? more : 0);
-    for (let made = 0; made < count; made++) threads.push(await createThread(api, [agent_id]));
-  }
-  return { id, canary, headers: api.headers, threads };
-}
-
-/** Everybody posts at once; over when no turn is left. Waits are the database's own times. */
-async function measure(
-  db: pg.Client,
-  model: Api,
-  { lettas, api }: Way,
-  tenants: Tenant[],
-  noisy: Tenant | null,
-  round: number,
-): Promise<Phase> {
-  await call(model, "DELETE", "/debug/requests");
-  const [{ now } = { now: new Date() }] = (await db.query<{ now: Date }>("select clock_timestamp() as now")).rows;
-  const begun = performance.now();
-  // The noisy one first, so that it is in everybody's way.
-  const first = noisy === null ? [] : noisy.threads.map((id) => ({ tenant: noisy, id }));
-  const quiet = tenants
-    .filter((tenant) => tenant !== noisy)
-    .flatMap((tenant) => tenant.threads.slice(-AGENTS).map((id) => ({ tenant, id })));
-  const all = [...first, ...shuffled(quiet, random)];
-  const posted = Promise.all(
-    all.map(({ tenant, id }) =>
-      postMessage({ ...api, headers: tenant.headers }, id, `${tenant.canary} says ${id} in round ${round}`),
-    ),
-  );
-  posted.catch(() => undefined); // told below
-  const prompts = new Map<number | string, string>();
-  for (let live = all.length; live > 0; ) {
-    if (performance.now() - begun > PHASE_MS_MAX) break;
-    await sleep(LOOK_MS);
-    for (const { id, body } of await recorded(model)) prompts.set(id, JSON.stringify(body));
-    const { rows } = await db.query<{ ended: number }>(
-      "select count(*)::int as ended from turns where queued_at >= $1 and ended_at is not null",
-      [now],
-    );
-    live = all.length - (rows[0]?.ended ?? 0);
-  }
-  const seconds = (performance.now() - begun) / 1000;
-  await posted;
-  const { rows } = await db.query<{ org_id: string; ms: number; content: string; state: string }>(
-    `select t.org_id, extract(epoch from t.ended_at - t.queued_at)::float8 * 1000 as ms, t.state, coalesce(m.content, '') as content
-      from turns t left join messages m on (m.org_id, m.thread_id, m.turn_id) = (t.org_id, t.thread_id, t.id)
-      where t.queued_at >= $1 and t.ended_at is not null`,
-    [now],
-  );
-  const canaryOf = new Map(tenants.map(({ id, canary }) => [id, canary]));
-  const waits = new Map<string, number[]>();
-  for (const { org_id, ms } of rows) if (org_id !== noisy?.id) waits.set(org_id, [...(waits.get(org_id) ?? []), ms]);
-  const answers = rows.map(({ org_id, content }) => ({ canary: canaryOf.get(org_id) ?? "", text: content }));
-  return {
-    name: noisy === null ? "all at once" : "one of them noisy",
-    lettas,
-    round,
-    organizations: tenants.length,
-    messages: all.length,
-    noisy_messages: first.length,
-    answered: rows.filter(
-      ({ org_id, state, content }) => state === "completed" && content.includes(canaryOf.get(org_id) ?? "?"),
-    ).length,
-    crossed: crossings(answers) + [...prompts.values()].filter((text) => canariesIn(text).size > 1).length,
-    seconds,
-    waiting_ms: [...waits.values()].map((list) => list.reduce((sum, ms) => sum + ms, 0) / list.length),
-  };
-}
-
-async function recorded(model: Api): Promise<{ id: number | string; body: unknown }[]> {
-  const path = `/debug/requests?contains=canary-&limit=${RECORDED_MAX}`;
-  return (await call<{ requests: { id: number | string; body: unknown }[] }>(model, "GET", path)).requests;
+  if (args.readme) updateReadme("bench:orgs", forReadme(result));
 }
