@@ -87,8 +87,8 @@ export const createApiKey = api(
     whole("days", days);
     checkScopes(scopes);
     const limits: Amounts | null = req.limits ? readAmounts(req.limits) : null;
-    const request = ["POST /api-keys", name, days, scopes, user_id, ...(limits ? [limits] : [])];
-    // The answer holds the key itself: kept for a retry, it is sealed.
+    // The answer holds the key itself: kept for a retry, it is sealed, and given to nobody but the key that made it.
+    const request = ["POST /api-keys", who.keyID, name, days, scopes, user_id, ...(limits ? [limits] : [])];
     const once = { orgId: orgID, caller: userID, key, request, sealWith: apiKeyHashKey() };
     const make = async (tx: Tx) => {
       requireNoMore(who, { scopes, role: await requireMember(tx, orgID, user_id) });

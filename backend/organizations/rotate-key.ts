@@ -12,6 +12,7 @@ import { requireScope } from "./enforce-policy";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
 import { requireNoMore } from "./key-limits";
 import type { Role } from "./policy";
+import { allows } from "./scopes";
 
 const apiKeyHashKey = secret("ApiKeyHashKey");
 /** Long enough to put the new key where the old one stands, and short enough that nobody forgets it. */
@@ -21,7 +22,7 @@ interface RotateApiKeyRequest {
   id: string;
   /** How long the old key still works: 0 is not at all, at most a week; 60 by default. It never works longer than it would have. */
   overlap_minutes?: number & (Min<0> & Max<10080>);
-  /** Days until the new key expires; 90 by default. */
+  /** Days until the new key expires; 90 by default. A key that rotates itself, and makes no keys else, makes none that lives longer than it was made for. */
   days?: number & (Min<1> & Max<365>);
   /** A retry with the same key and request gets the first answer again and does nothing. Up to 255 characters, kept for 24 hours. */
   idempotency_key?: Header<"Idempotency-Key">;
@@ -45,6 +46,8 @@ interface OldKey {
   user_id: string;
   scopes: string[];
   role: Role;
+  /** Whole days it was made for, at least one. */
+  lifetime_days: number;
   ended: boolean;
   replaced_by: string | null;
 }
@@ -65,8 +68,8 @@ export const rotateApiKey = api(
       adminCaller();
       requireScope(who, "keys:manage");
     }
-    const request = ["POST /api-keys/:id/rotate", id, overlap_minutes, days];
-    // The answer holds the key itself: kept for a retry, it is sealed.
+    // The answer holds the key itself: kept for a retry, it is sealed, and given to nobody but the key that asked.
+    const request = ["POST /api-keys/:id/rotate", who.keyID, id, overlap_minutes, days];
     const once = { orgId: orgID, caller: userID, key, request, sealWith: apiKeyHashKey() };
     const rotated = await tenant(orgID, (tx) =>
       runOnce(tx, once, () => rotate(tx, who, { id, overlapMinutes: overlap_minutes, days })),
@@ -84,7 +87,8 @@ interface Rotation {
 async function rotate(tx: Tx, who: Caller, { id, overlapMinutes, days }: Rotation): Promise<RotateApiKeyResponse> {
   const { orgID: orgId } = who;
   const old = await tx.queryRow<OldKey>`
-    select k.name, k.user_id, k.scopes, m.role, k.replaced_by, k.revoked_at is not null or k.expires_at <= now() as ended
+    select k.name, k.user_id, k.scopes, m.role, k.replaced_by, k.revoked_at is not null or k.expires_at <= now() as ended,
+      greatest(1, floor(extract(epoch from k.expires_at - k.created_at) / 86400))::int as lifetime_days
     from api_keys k join members m using (org_id, user_id)
     where k.org_id = ${orgId} and k.id = ${id} for update of k`;
   if (!old) throw notFound("API key");
@@ -92,7 +96,9 @@ async function rotate(tx: Tx, who: Caller, { id, overlapMinutes, days }: Rotatio
   if (id !== who.keyID) requireNoMore(who, old);
   const { name, user_id: userId, scopes } = old;
   const madeBy = id === who.keyID ? null : who.keyID;
-  const made = await insertKey(tx, { orgId, userId, name, scopes, days, hashSecret: apiKeyHashKey(), madeBy });
+  // A key made for a day is rid of that by no rotation of its own.
+  const daysMax = makesKeys(who) ? days : Math.min(days, old.lifetime_days);
+  const made = await insertKey(tx, { orgId, userId, name, scopes, days: daysMax, hashSecret: apiKeyHashKey(), madeBy });
   const ends = await tx.queryRow<{ expires_at: Date }>`
     update api_keys
     set replaced_by = ${made.id}, expires_at = least(expires_at, now() + make_interval(mins => ${overlapMinutes}::int))
@@ -102,6 +108,11 @@ async function rotate(tx: Tx, who: Caller, { id, overlapMinutes, days }: Rotatio
   const change = { new_key: made.id, user: userId, expires_at: made.expires_at, old_key_ends_at };
   await appendAudit(tx, { orgId, actor: actorOf(who), action: "key.rotated", target, change });
   return { ...made, old_key_ends_at };
+}
+
+/** Whether the caller could make a key of any length (POST /api-keys) just as well. */
+function makesKeys({ role, scopes }: Caller): boolean {
+  return (role === "owner" || role === "admin") && allows(scopes, "keys:manage");
 }
 
 function keyEnded({ replaced_by }: OldKey) {

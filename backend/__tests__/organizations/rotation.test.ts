@@ -80,6 +80,34 @@ describe("rotating a key", () => {
     expect(again.body.details).toMatchObject({ reason: "key_ended", replaced_by: first.id });
   });
 
+  it("lets no short-lived key give itself a longer life, but one that makes keys anyway (SEC-4)", async () => {
+    const left = ({ expires_at }: Rotated) => (Date.parse(expires_at) - Date.now()) / 86_400_000;
+    const brief = await make({ scopes: ["threads:read"], days: 2 });
+    const heir = await ok(as<Rotated>(brief, "POST", `/api-keys/${brief.id}/rotate`, { days: 365 }));
+    expect(left(heir)).toBeLessThanOrEqual(2);
+    const grandchild = await ok(as<Rotated>(heir, "POST", `/api-keys/${heir.id}/rotate`, {}));
+    expect(left(grandchild)).toBeLessThanOrEqual(2);
+    expect(left(grandchild)).toBeGreaterThan(1);
+    const maker = await make({ days: 2 });
+    expect(left(await ok(as<Rotated>(maker, "POST", `/api-keys/${maker.id}/rotate`, { days: 365 })))).toBeGreaterThan(
+      300,
+    );
+  });
+
+  it("gives the answer to no other key of the same person, which may less (SEC-4, THR-6)", async () => {
+    const headers = { "idempotency-key": "a key for everything" };
+    const body = { name: "everything", scopes: ["*"] };
+    const first = await ok(org.call<Key>("POST", "/api-keys", body, headers));
+    expect(await ok(org.call<Key>("POST", "/api-keys", body, headers))).toEqual(first);
+    const manager = await make({ scopes: ["keys:manage"] });
+    const again = await as<Problem>(manager, "POST", "/api-keys", body, headers);
+    expect(again.body.details.reason).toBe("idempotency_key_reused");
+    const rotating = { "idempotency-key": "another key for everything" };
+    await ok(org.call<Rotated>("POST", `/api-keys/${first.id}/rotate`, {}, rotating));
+    const rotated = await as<Problem>(manager, "POST", `/api-keys/${first.id}/rotate`, {}, rotating);
+    expect(rotated.body.details.reason).toBe("idempotency_key_reused");
+  });
+
   it("is refused for others' keys without the scope, and for keys that may more (SEC-4)", async () => {
     const other = await make();
     const narrow = await make({ scopes: ["threads:read"] });
