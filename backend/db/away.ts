@@ -7,13 +7,13 @@ export const FIRST_WORD_MS_MAX = 4_000;
 /** A database that is away fails everything at once: the log says why, so often. */
 const TOLD_EVERY_MS = 1_000;
 
-/** The words of both hosts' drivers, and of a server that is ending or beginning, for a connection that is not there. */
+/** The words of both hosts' drivers, and of a server that is ending or beginning, for a connection that is not there; and for a disk that is full. */
 const AWAY =
-  /error (?:communicating with|connecting to) (?:the )?server|(?:timeout establishing|timed out|connection closed|database pool is closed|wait for a database connection)|FATAL: .*(?:terminating connection|shutting down|starting up|recovery mode|too many (?:connections|clients)|remaining connection slots)/i;
+  /No space left on device|error (?:communicating with|connecting to) (?:the )?server|(?:timeout establishing|timed out|connection closed|database pool is closed|wait for a database connection)|FATAL: .*(?:terminating connection|shutting down|starting up|recovery mode|too many (?:connections|clients)|remaining connection slots)/i;
 
 let toldAt = Number.NEGATIVE_INFINITY;
 
-/** The same error, or the one that says that the database cannot be reached: trying again helps. */
+/** The same error, or the one that says that the database is not there for anybody: trying again helps. */
 export function orAway(error: unknown): unknown {
   if (!(error instanceof Error) || !AWAY.test(error.message)) return error;
   return away(error.message);

@@ -1,6 +1,8 @@
 /** The fault table: what can happen in a round. Each resolves when it is over, with what it was. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { adminQuery } from "../../backend/__tests__/harness/database";
+import { holdConnections, holdDisk } from "./exhaust";
 import type { Node } from "./node";
 import { ANSWER_MS_MAX, say, sayAtOnce } from "./party";
 import { anyOf, askIn, newText, sayIn, type World } from "./world";
@@ -14,7 +16,10 @@ const COMMITS_MAX = 15;
 const COMMIT_MS_MAX = 5_000;
 /** Longer than a lease: a process that was paused for so long has lost its turns, and does not know. */
 const PAUSED_MS = [1_000, 11_000] as const;
+/** Longer than everything that waits for a process: its clients, its turns' deadlines, the database's patience. */
+const PAUSED_LONG_MS = 30_000;
 const DATABASE_PAUSED_MS = [1_000, 5_000] as const;
+const EXHAUSTED_MS = [2_000, 6_000] as const;
 const DOWN_MS = [0, 2_000] as const;
 const CLOCK_BACK_MS = 6_000;
 
@@ -32,15 +37,8 @@ export const FAULTS = {
     await node.revive();
     return node.url;
   },
-  "Graphyn paused": async (world) => {
-    const node = anyNode(world);
-    const ms = between(world, PAUSED_MS);
-    world.wasKilled = true; // its turns are taken over without what it has not stored
-    node.signal("SIGSTOP");
-    await sleep(ms);
-    node.signal("SIGCONT");
-    return `${node.url} for ${seconds(ms)}`;
-  },
+  "Graphyn paused": (world) => paused(world, between(world, PAUSED_MS)),
+  "Graphyn paused for long": (world) => paused(world, PAUSED_LONG_MS),
   "clock an hour back": async (world) => {
     const node = anyNode(world);
     node.signal("SIGUSR2");
@@ -64,6 +62,27 @@ export const FAULTS = {
     const ms = between(world, DATABASE_PAUSED_MS);
     await world.chaos.postgres.pause(ms);
     return `for ${seconds(ms)}`;
+  },
+  "PostgreSQL without a free connection": async (world) => {
+    const { chaos } = world;
+    const ms = between(world, EXHAUSTED_MS);
+    // What Graphyn has is cut once nothing else is free, and it finds none in its place.
+    const held = await holdConnections(
+      chaos.postgres.graphynUrl,
+      ms,
+      () =>
+        adminQuery(
+          chaos.adminUrl,
+          "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'graphyn' and application_name <> 'chaos'",
+        ).catch(() => undefined), // it is being restarted
+    );
+    return `${held} taken, for ${seconds(ms)}`;
+  },
+  "disk full": async (world) => {
+    const ms = between(world, EXHAUSTED_MS);
+    const bytes = await holdDisk(world.chaos.postgres.folder, ms);
+    await world.chaos.postgres.revive(); // it ends when it cannot write its own log
+    return `${Math.round(bytes / 1024 ** 2)} MiB taken, for ${seconds(ms)}`;
   },
   "model that hangs": (world) => misbehave(world, "!hang"),
   "model that cuts": (world) => misbehave(world, "!cut 7"),
@@ -104,6 +123,15 @@ export const FAULTS = {
 } as const satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof FAULTS;
+
+async function paused(world: World, ms: number): Promise<string> {
+  const node = anyNode(world);
+  world.wasKilled = true; // its turns are taken over without what it has not stored
+  node.signal("SIGSTOP");
+  await sleep(ms);
+  node.signal("SIGCONT");
+  return `${node.url} for ${seconds(ms)}`;
+}
 
 async function killed(world: World, node: Node, what: string): Promise<string> {
   world.wasKilled = true;

@@ -1,6 +1,6 @@
 /**
  * `npm run chaos`: rounds of faults on a stack of its own, each with the next seed, until the time is over; after each the oracle looks at
- * everything. `--seed N` (else a random one), `--minutes M` (5), `--round-seconds S` (30), `--out FOLDER`. Ends with 1 when anything was found.
+ * everything. With GRAPHYN_HOME on a file system of at most 4 GiB (a tmpfs, say) that is filled, too. `--seed N` (else a random one), `--minutes M` (5), `--round-seconds S` (30), `--out FOLDER`. Ends with 1 when anything was found.
  */
 import { parseArgs } from "node:util";
 import { describeMachine } from "../lib/machine";
@@ -46,7 +46,9 @@ await withStops(async (stops) => {
   for (let next = seed; performance.now() < until; next++) {
     say(`seed ${next}`);
     const count = Math.round(roundMs / FAULT_EVERY_MS);
-    const faults = names.filter((name) => name !== "kill -9 of Letta" || next % LETTA_KILLED_EVERY === 0);
+    const without = new Set<FaultName>(next % LETTA_KILLED_EVERY === 0 ? [] : ["kill -9 of Letta"]);
+    if (!chaos.postgres.isOnSmallDisk) without.add("disk full");
+    const faults = names.filter((name) => !without.has(name));
     const played = await playRound(chaos, parties, { seed: next, ms: roundMs, faults, count, say });
     result.rounds.push(played);
     say(`seed ${next}: ${JSON.stringify(played.figures)}, ${played.findings.length} findings`);

@@ -105,6 +105,7 @@ async function write(world: World, room: Room): Promise<void> {
 
 async function heal({ chaos, rooms }: World): Promise<void> {
   for (const node of chaos.nodes) node.tap.forget();
+  await chaos.postgres.revive();
   await Promise.all([...chaos.nodes.map((node) => node.revive()), chaos.letta.revive()]);
   for (const { readers } of rooms) for (const reader of readers) reader.behave();
 }

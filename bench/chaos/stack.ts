@@ -13,11 +13,13 @@ import { installUv } from "../../launcher/stack/install-uv";
 import { launchLetta, migrateLetta, stopLetta, untilLettaReady } from "../../launcher/stack/letta";
 import { chooseModels, GATEWAY_PATH } from "../../launcher/stack/models";
 import { initPostgres, startPostgres, stopPostgres } from "../../launcher/stack/postgres";
-import type { ProcessIdentity } from "../../launcher/stack/process-identity";
+import { isRunning, type ProcessIdentity } from "../../launcher/stack/process-identity";
 import { findPython } from "../../launcher/stack/python";
 import { loadSecrets, type Secrets } from "../../launcher/stack/secrets";
+import { dataHome } from "../../launcher/stack/server-home";
 import { withDatabase } from "../lib/stack";
 import { startBalancer } from "./balancer";
+import { isSmallDisk } from "./exhaust";
 import { type Node, startNode } from "./node";
 import { childrenOf, send } from "./processes";
 
@@ -28,7 +30,18 @@ export interface Chaos {
   adminUrl: string;
   modelUrl: string;
   secrets: Secrets;
-  postgres: { restart(): Promise<void>; pause(ms: number): Promise<void>; pid(): number };
+  postgres: {
+    restart(): Promise<void>;
+    /** Starts it if it has ended by itself. */
+    revive(): Promise<void>;
+    pause(ms: number): Promise<void>;
+    pid(): number;
+    /** As Graphyn's role, past the taps. */
+    graphynUrl: string;
+    /** Where its files are, and whether that is a disk that may be filled. */
+    folder: string;
+    isOnSmallDisk: boolean;
+  };
   letta: { kill(): Promise<void>; revive(): Promise<void>; isUp(): boolean };
 }
 
@@ -112,6 +125,13 @@ async function startDatabase(place: Place, secrets: Secrets, stops: (() => Promi
     for (const name of ["graphyn", "letta"]) await db.query(`drop database if exists ${name} with (force)`);
   });
   const { graphynUrl, lettaUrl } = await ensureDatabases(port, secrets);
+  let last: Promise<unknown> = Promise.resolve();
+  /** Two starts at once would be of one folder. */
+  const inTurn = (work: () => Promise<void>) => {
+    const mine = last.then(work, work);
+    last = mine;
+    return mine;
+  };
   const template = globalThis.process.env.TEST_DATABASE_URL ? await newLettaDatabase() : null;
   if (template) stops.push(template.drop);
   return {
@@ -119,10 +139,17 @@ async function startDatabase(place: Place, secrets: Secrets, stops: (() => Promi
     lettaUrl: template?.databaseUrl ?? lettaUrl,
     adminUrl: withDatabase(server, "graphyn"),
     pid: () => process.pid,
-    restart: async () => {
-      await stopPostgres(process);
-      process = await start();
-    },
+    folder: dataHome(),
+    isOnSmallDisk: await isSmallDisk(dataHome()),
+    restart: () =>
+      inTurn(async () => {
+        await stopPostgres(process);
+        process = await start();
+      }),
+    revive: () =>
+      inTurn(async () => {
+        if (!isRunning(process)) process = await start();
+      }),
     pause: async (ms: number) => {
       // Its backends are processes of their own, which go on without their parent; all of them stand still, as on a machine that does.
       const pids = [process.pid, ...childrenOf(process.pid)];

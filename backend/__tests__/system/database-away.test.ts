@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { createDatabase, type TestDatabase } from "../harness/database";
+import { adminQuery, createDatabase, type TestDatabase } from "../harness/database";
 import { newOrganization, newThread, ok, type Problem, type TestOrganization } from "../harness/organization";
 import { type Server, startServer } from "../harness/server";
 import { startTcpProxy, type TcpProxy } from "../harness/tcp-proxy";
@@ -65,6 +65,20 @@ describe("a database that", () => {
     proxy.fault = { kind: "black_hole" };
     expect(await post("said while it stood still")).toMatchObject(UNAVAILABLE);
     expect(await org.call("GET", `/threads/${threadId}/stream`)).toMatchObject(UNAVAILABLE);
+  });
+
+  it("has no room left on its disk refuses what would be written with a reason that says to try again, and goes on reading (THR-5)", async () => {
+    // In PostgreSQL's own words of then; `npm run chaos` fills a real disk, where it has a small one.
+    const full = `raise exception 'could not extend file "base/16386/18678": No space left on device' using errcode = 'disk_full'`;
+    await adminQuery(
+      database.adminUrl,
+      `create function full_disk() returns trigger language plpgsql as $$ begin ${full}; end $$;
+       create trigger full_disk before insert on messages execute function full_disk()`,
+    );
+    expect(await post("said while it was full")).toMatchObject(UNAVAILABLE);
+    await ok(org.call("GET", `/threads/${threadId}/messages`));
+    await adminQuery(database.adminUrl, "drop function full_disk cascade");
+    await ok(post("said while it was full"));
   });
 
   it.each([
