@@ -7,6 +7,7 @@ import pg from "pg";
 import { lengthen, multiply, WHO } from "../../backend/__tests__/harness/multiply";
 import { embed } from "../../packages/dev-model/src/embeddings";
 import { createAgent, createThread, type Organization, openStream, postAndFollow, postMessage } from "../lib/graphyn";
+import type { Phases } from "../lib/phases";
 
 /** Words that the copies are about: so many, that each text is there some ten times in the longest thread. */
 const TOPICS = 1_000;
@@ -19,6 +20,11 @@ export const RARE = { word: "samovar", messages: 3 };
 /** Said in every message of people. */
 export const FREQUENT = "kettle";
 const EMBEDDED_MS_MAX = 30_000;
+const EMBEDDED_LOOK_MS = 200;
+/** The longest statement that looks at something, */
+const LOOK_MS_MAX = 20_000;
+/** and the longest that fills something in: the index of embeddings. */
+const FILL_MS_MAX = 240_000;
 
 export interface Filled {
   organization: Organization;
@@ -48,33 +54,63 @@ export async function sayRare(organization: Organization, threadId: string): Pro
     await postMessage(organization.api, threadId, `Bring the ${RARE.word} to room ${n}.`, { mentions: [] });
 }
 
-/** As administrator: the index of embeddings is dropped and, at the end, built once, which takes a tenth of the time. */
-export async function fill(adminUrl: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
-  const client = new pg.Client({ connectionString: adminUrl });
+/** A connection of the bench's own. No statement of the bench runs longer than `statementMsMax`: one that does has met a bad plan. */
+export async function asClient<T>(
+  databaseUrl: string,
+  work: (client: pg.Client) => Promise<T>,
+  statementMsMax = LOOK_MS_MAX,
+): Promise<T> {
+  const client = new pg.Client({ connectionString: databaseUrl, statement_timeout: statementMsMax });
   await client.connect();
   try {
-    const { rows } = await client.query<{ definition: string }>(
-      "select pg_get_indexdef('message_embeddings_hnsw'::regclass) as definition",
-    );
-    await untilEmbedded(client);
-    await client.query("set synchronous_commit = off");
-    await client.query("drop index message_embeddings_hnsw");
-    await client.query("begin");
-    await client.query("create temp table topics (n int primary key, word text, v vector) on commit drop");
-    const topics = Array.from({ length: TOPICS }, (_, n) => ({ n, word: wordOf(n) }));
-    await client.query(
-      "insert into topics select n, word, v::vector from jsonb_to_recordset($1::jsonb) as t(n int, word text, v text)",
-      [JSON.stringify(topics.map(({ n, word }) => ({ n, word, v: `[${embed(word, DIMENSIONS).join(",")}]` })))],
-    );
-    await work(client);
-    await client.query("commit");
-    await client.query("set maintenance_work_mem = '2GB'");
-    await client.query(rows[0]?.definition ?? "");
-    await client.query("vacuum analyze");
-    await client.query("checkpoint");
+    return await work(client);
   } finally {
     await client.end();
   }
+}
+
+/**
+ * As administrator: the index of embeddings is dropped and, at the end, built once, which takes a tenth of the time. `check` looks at what was
+ * filled in: after the statistics were made anew, because with those of before PostgreSQL takes every table for almost empty.
+ */
+export async function fill(
+  adminUrl: string,
+  {
+    name,
+    say,
+    copy,
+    check,
+  }: { name: string; say: Phases["say"] } & Record<"copy" | "check", (client: pg.Client) => Promise<void>>,
+): Promise<void> {
+  await asClient(adminUrl, untilEmbedded);
+  await asClient(
+    adminUrl,
+    async (client) => {
+      const { rows } = await client.query<{ definition: string }>(
+        "select pg_get_indexdef('message_embeddings_hnsw'::regclass) as definition",
+      );
+      await client.query("set synchronous_commit = off");
+      await client.query("drop index message_embeddings_hnsw");
+      await client.query("begin");
+      await client.query("create temp table topics (n int primary key, word text, v vector) on commit drop");
+      const topics = Array.from({ length: TOPICS }, (_, n) => ({ n, word: wordOf(n) }));
+      await client.query(
+        "insert into topics select n, word, v::vector from jsonb_to_recordset($1::jsonb) as t(n int, word text, v text)",
+        [JSON.stringify(topics.map(({ n, word }) => ({ n, word, v: `[${embed(word, DIMENSIONS).join(",")}]` })))],
+      );
+      await copy(client);
+      await client.query("commit");
+      say(`${name}: rows copied`);
+      await client.query("vacuum analyze");
+      say(`${name}: statistics made`);
+      await client.query("set maintenance_work_mem = '2GB'");
+      await client.query(rows[0]?.definition ?? "");
+      say(`${name}: index of embeddings built`);
+      await client.query("checkpoint");
+    },
+    FILL_MS_MAX,
+  );
+  await asClient(adminUrl, check);
 }
 
 /** What copy `k` of a message says besides, and where that moves its embedding. */
@@ -122,17 +158,16 @@ export async function checkThread(client: pg.Client, threadId: string, messages:
   if (wanted.includes(false)) throw new Error(`a copied thread is not as Graphyn writes one: ${JSON.stringify(has)}`);
 }
 
-/** The jobs that embed what was said so far are done. */
+/** The jobs that embed what was said so far are done: asked of the jobs, because messages without an embedding are found only by looking at all. */
 export async function untilEmbedded(client: pg.Client): Promise<void> {
   const late = performance.now() + EMBEDDED_MS_MAX;
   for (;;) {
     const { rows } = await client.query<{ left: number }>(
-      `select count(*)::int as left from messages m where sender_type <> 'system'
-       and not exists (select from message_embeddings e where (e.org_id, e.message_id) = (m.org_id, m.id))`,
+      "select count(*)::int as left from graphile_worker.jobs where task_identifier = 'embed_message'",
     );
     if (rows[0]?.left === 0) return;
     if (performance.now() > late) throw new Error(`${rows[0]?.left} messages were not embedded`);
-    await sleep(200);
+    await sleep(EMBEDDED_LOOK_MS);
   }
 }
 

@@ -1,15 +1,20 @@
 /** Pages that an operation's queries touch: what Graphyn asked is heard in front of the database, and explained as it was asked. */
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import { explainTransaction } from "../../backend/__tests__/harness/query-plans";
 import type { QueryTap, Transaction } from "../../backend/__tests__/harness/query-tap";
 import type { Api } from "../lib/http";
+import { asClient } from "./fill";
 import type { Operation, Place } from "./operations";
 
 export interface Pages {
   pages: number;
   queries: number;
+  /** The queries that touch most, most first. */
+  heaviest: { sql: string; pages: number }[];
 }
+
+const HEAVIEST = 3;
+const SQL_CHARS = 160;
 
 /** Longer than anything that a process asks by itself waits in between. */
 const IDLE_MS = 6_000;
@@ -24,18 +29,31 @@ export async function pagesOf(
   api: Api,
   place: Place,
   tap: QueryTap,
-  databaseUrl: string,
+  { url, adminUrl }: { url: string; adminUrl: string },
 ): Promise<Pages & { perEntry: boolean }> {
-  await operation.ask(api, place);
+  const before = await operation.prepare(api, place);
+  await before.ask();
+  await before.over?.();
+  const { ask, putBack, within, over } = await operation.prepare(api, place);
   await sleep(AFTER_MS);
   tap.taken();
-  const entries = await operation.ask(api, place);
+  const entries = await ask();
   await sleep(AFTER_MS);
   const mine = tap
     .taken()
-    .filter(([first]) => first?.values.includes(place.organization.id) && isTenants(first.values));
-  const { pages, queries } = await explainAll(databaseUrl, mine);
-  return { pages: pages / (entries ?? 1), queries, perEntry: entries !== undefined };
+    .filter(([first]) => first?.values.includes(place.organization.id) && isTenants(first.values))
+    .filter((transaction) => within === undefined || transaction.some(({ sql }) => within.test(sql)));
+  if (mine.length === 0) throw new Error(`${operation.name}: none of its queries was heard`);
+  const { pages, ...more } = await asClient(adminUrl, async (client) => {
+    const asItWas = await putBack?.(client);
+    try {
+      return await explainAll(url, mine);
+    } finally {
+      await asItWas?.();
+    }
+  });
+  await over?.();
+  return { ...more, pages: pages / (entries ?? 1), perEntry: entries !== undefined };
 }
 
 /** Of what a process asks by itself when nobody wants anything of it, each query once. */
@@ -62,23 +80,19 @@ function isTenants(values: (string | null)[]): boolean {
 }
 
 async function explainAll(databaseUrl: string, transactions: Transaction[]): Promise<Pages> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    let [pages, queries] = [0, 0];
-    for (const transaction of transactions) {
-      for (const { sql, pages: touched } of await explainTransaction(client, transaction.map(again), {
-        inOrder: true,
-      })) {
-        if (touched === null) throw new Error(`could not be run again: ${sql}`);
-        pages += touched;
-        queries++;
+  return asClient(databaseUrl, async (client) => {
+    const all: Pages["heaviest"] = [];
+    for (const transaction of transactions)
+      for (const { sql, pages } of await explainTransaction(client, transaction.map(again), { inOrder: true })) {
+        if (pages === null) throw new Error(`could not be run again: ${sql}`);
+        all.push({ sql: sql.replace(/\s+/g, " ").trim().slice(0, SQL_CHARS), pages });
       }
-    }
-    return { pages, queries };
-  } finally {
-    await client.end();
-  }
+    return {
+      pages: all.reduce((sum, { pages }) => sum + pages, 0),
+      queries: all.length,
+      heaviest: all.toSorted((a, b) => b.pages - a.pages).slice(0, HEAVIEST),
+    };
+  });
 }
 
 /** What was stored is stored again under another id. */

@@ -11,8 +11,10 @@ export interface Measured {
   rounds: { round: number; samples: number[] }[];
   /** Pages of 8 KiB that its queries touch, by EXPLAIN (ANALYZE, BUFFERS); of one entry where `per_entry`. */
   pages: number;
-  /** Queries it asks. */
+  /** Queries it asks, */
   queries: number;
+  /** and those of them that touch most. */
+  heaviest?: { sql: string; pages: number }[];
   per_entry: boolean;
 }
 

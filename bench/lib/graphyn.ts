@@ -18,6 +18,7 @@ export interface OpenStream {
 
 export interface ThreadEvent {
   type: string;
+  turn_id?: string;
   content?: string;
   error?: string;
 }

@@ -31,6 +31,8 @@ interface Column {
 const ID_CHARS = "[0-9a-hjkmnp-tv-z]";
 const SLOT_CHARS = 6;
 const SEQ = /^(seq|.+_seq)$/;
+/** A character that no text of the application has. */
+const MARK = "chr(1)";
 /** Kinds of columns that can hold ids. */
 const TEXTS = new Set(["text", "text[]", "jsonb"]);
 
@@ -49,28 +51,41 @@ export async function multiply(client: pg.Client | pg.PoolClient, what: Multiply
       else continue;
     }
     const list = columns.map(({ name }) => `"${name}"`).join(", ");
+    const isVaried = ({ name }: Column) => what.vary?.[`${table}.${name}`] !== undefined;
+    // Ids are looked for once in each row, and not once in each copy of it: a number into a marked place costs next to nothing.
     await client.query(
-      `insert into "${table}" (${list}) overriding system value
+      `with t as materialized (
+         select ${columns.map((column) => `${isVaried(column) ? `t."${column.name}"` : marked(column, what)} as "${column.name}"`).join(", ")}
+         from "${table}" t where ${where.join(" and ")})
+       insert into "${table}" (${list}) overriding system value
        select ${columns.map((column) => what.vary?.[`${table}.${column.name}`] ?? copied(column, what)).join(", ")}
-       from "${table}" t cross join generate_series(1, ${what.copies}) k where ${where.join(" and ")}
+       from t cross join (select k, lpad(k::text, ${SLOT_CHARS}, '0') as number from generate_series(1, ${what.copies}) k) k
        on conflict do nothing`,
       what.threadId === undefined ? [what.orgId] : [what.orgId, what.threadId],
     );
   }
 }
 
-function copied({ name, type }: Column, { keep, slot, seqPeriod }: Multiplying): string {
+/** A column's text with MARK where the copy's number is to stand; any other column as it is. */
+function marked({ name, type }: Column, { keep, slot }: Multiplying): string {
   const column = `t."${name}"`;
-  if (SEQ.test(name) && seqPeriod !== undefined) return `${column} + k * ${seqPeriod}`;
   if (!TEXTS.has(type)) return column;
   const kept = 26 - SLOT_CHARS * (slot + 1);
   const after = SLOT_CHARS * slot;
   const kinds = keep.length === 0 ? "[a-z]+" : `(?!(?:${keep.join("|")})_)[a-z]+`;
   const id = `\\m(${kinds}_${ID_CHARS}{${kept}})${ID_CHARS}{${SLOT_CHARS}}(${ID_CHARS}{${after}})\\M`;
-  let text = `regexp_replace(${column}::text, '${id}', '\\1' || lpad(k::text, ${SLOT_CHARS}, '0') || '\\2', 'g')`;
+  const text = `regexp_replace(${column}::text, '${id}', '\\1' || ${MARK} || '\\2', 'g')`;
   // What Letta names is Letta's, one for each of ours: the last group of a UUID.
-  if (!keep.includes("agver"))
-    text = `regexp_replace(${text}, '-([0-9a-f]{${6 * (1 - slot)}})[0-9a-f]{6}([0-9a-f]{${6 * slot}})\\M', '-\\1' || lpad(k::text, 6, '0') || '\\2')`;
+  return keep.includes("agver")
+    ? text
+    : `regexp_replace(${text}, '-([0-9a-f]{${6 * (1 - slot)}})[0-9a-f]{6}([0-9a-f]{${6 * slot}})\\M', '-\\1' || ${MARK} || '\\2')`;
+}
+
+function copied({ name, type }: Column, { seqPeriod }: Multiplying): string {
+  const column = `t."${name}"`;
+  if (SEQ.test(name) && seqPeriod !== undefined) return `${column} + k * ${seqPeriod}`;
+  if (!TEXTS.has(type)) return column;
+  const text = `replace(${column}, ${MARK}, k.number)`;
   return type === "text" ? text : `(${text})::${type}`;
 }
 
