@@ -8,8 +8,8 @@ export interface AgentVersion {
   agent_id: string;
   /** Semantic version; the first is `0.1.0`. */
   version: string;
-  /** The agent in Letta. */
-  letta_id: string;
+  /** The agent in Letta. Null until one that came from an archive is made there: soon, and when it is first asked. */
+  letta_id: string | null;
   organization_id: string;
   name: string;
   system_prompt: string;
@@ -40,7 +40,7 @@ export interface VersionRow {
   id: string;
   agent_id: string;
   version: string;
-  letta_id: string;
+  letta_id: string | null;
   org_id: string;
   name: string;
   system_prompt: string;

@@ -12,6 +12,7 @@ import { type AgentVersion, versionOf } from "./agent";
 import { makeInLetta, removeFromLetta } from "./in-letta";
 import { intendOnce } from "./intend-once";
 import { forgetFailed, type Intent, markFailed, markReady } from "./intent";
+import { madeInLetta } from "./make-imported";
 import { chooseEmbedding, chooseModel } from "./models";
 import { startReconciler } from "./reconcile";
 import { ARCHIVAL_TOOLS, checkTools, DEFAULT_TOOLS } from "./tools";
@@ -77,6 +78,7 @@ export const createAgent = api(
           },
         );
       }
+      if (req.agent_id !== undefined) await madeInLetta(orgID, req.agent_id); // its memory is what a new version shares
       const once = { orgId: orgID, caller: userID, key, request: ["POST /agents", req] };
       const begun = await intendOnce(once, {
         agentId: req.agent_id,

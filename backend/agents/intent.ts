@@ -44,13 +44,16 @@ export async function writeIntent(tx: Tx, orgId: string, wanted: Wanted): Promis
   return { orgId, versionId, ...agent };
 }
 
+/** `imported`: it came from an archive, and is to be made in Letta. Otherwise what becomes of an intent. */
+export type VersionState = "creating" | "ready" | "failed" | "imported";
+
 /** What became of an intent: its row, with the state; null when it failed and was forgotten. */
 export async function readIntent(
   tx: Tx,
   orgId: string,
   versionId: string,
-): Promise<(VersionRow & { state: "creating" | "ready" | "failed" }) | null> {
-  return tx.queryRow<VersionRow & { state: "creating" | "ready" | "failed" }>`
+): Promise<(VersionRow & { state: VersionState }) | null> {
+  return tx.queryRow<VersionRow & { state: VersionState }>`
     select id, agent_id, version, letta_id, org_id, name, system_prompt, tools, model, created_by, created_at, state
     from agent_versions where org_id = ${orgId} and id = ${versionId}`;
 }

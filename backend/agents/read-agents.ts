@@ -98,7 +98,7 @@ export const listAgentVersions = api(
       if (!agent) throw notFound("agent");
       return tx.queryAll<VersionRow>`
         select id, agent_id, version, letta_id, org_id, name, system_prompt, tools, model, created_by, created_at from agent_versions
-        where org_id = ${orgID} and agent_id = ${id} and state = 'ready' and (${before}::text is null or id < ${before}::text)
+        where org_id = ${orgID} and agent_id = ${id} and state in ('ready', 'imported') and (${before}::text is null or id < ${before}::text)
         order by id desc limit ${limit + 1}`;
     });
     const versions = rows.slice(0, limit).map(versionOf);

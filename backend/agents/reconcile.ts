@@ -6,6 +6,7 @@ import { markReconciled } from "../letta/tenant";
 import { isId } from "../lib/ids";
 import { removeFromLetta } from "./in-letta";
 import { forgetFailed, markFailed } from "./intent";
+import { makeAllImported } from "./make-imported";
 
 /** Soon after the start, because a crash is the usual reason to start. */
 const FIRST_RUN_MS = 3_000;
@@ -17,6 +18,8 @@ const COMPARE_EVERY = "1 hour";
 const UNFINISHED_VERSIONS_MAX = 100;
 /** Agents removed from one organization in one run. More would mean that something is wrong with what we know, not with Letta. */
 const REMOVED_MAX = 50;
+/** Organizations whose agents came from an archive, and that somebody was making when their process died. */
+const IMPORTED_ORGS_MAX = 10;
 
 /**
  * An unfinished version is left alone for this long: a request that we gave up on may still be carried out in Letta.
@@ -43,10 +46,12 @@ export function startReconciler(): void {
 
 /** Makes both sides agree: no version unfinished for long, no agent of ours in Letta without its version. */
 export async function reconcile(): Promise<void> {
-  const { unfinished, due } = await dispatch(async (tx) => ({
+  const { imported, unfinished, due } = await dispatch(async (tx) => ({
+    imported: await tx.queryAll<{ org_id: string }>`
+      select distinct org_id from agent_versions where state = 'imported' limit ${IMPORTED_ORGS_MAX}`,
     unfinished: await tx.queryAll<{ org_id: string }>`
       select distinct org_id from agent_versions
-      where state <> 'ready' and created_at < now() - make_interval(secs => ${GRACE_SECONDS}) limit ${UNFINISHED_ORGS_MAX}`,
+      where state in ('creating', 'failed') and created_at < now() - make_interval(secs => ${GRACE_SECONDS}) limit ${UNFINISHED_ORGS_MAX}`,
     due: await tx.queryAll<{ org_id: string }>`
       select org_id from (
         (select org_id, reconciled_at from letta_tenants
@@ -57,6 +62,7 @@ export async function reconcile(): Promise<void> {
           order by reconciled_at limit ${COMPARED_ORGS_MAX})
       ) due order by reconciled_at nulls first limit ${COMPARED_ORGS_MAX}`,
   }));
+  for (const { org_id } of imported) void makeAllImported(org_id);
   for (const orgId of new Set([...unfinished, ...due].map((row) => row.org_id))) {
     try {
       await reconcileOrg(orgId);
@@ -75,7 +81,7 @@ async function reconcileOrg(orgId: string): Promise<void> {
     (tx) => tx.queryAll<{ id: string; agent_id: string; first: boolean }>`
       select v.id, v.agent_id, a.current_version_id is null as first
       from agent_versions v join agents a on a.org_id = v.org_id and a.id = v.agent_id
-      where v.org_id = ${orgId} and v.state <> 'ready' and v.created_at < now() - make_interval(secs => ${GRACE_SECONDS})
+      where v.org_id = ${orgId} and v.state in ('creating', 'failed') and v.created_at < now() - make_interval(secs => ${GRACE_SECONDS})
       order by v.created_at limit ${UNFINISHED_VERSIONS_MAX}`,
   );
   const org = await forOrg(orgId);

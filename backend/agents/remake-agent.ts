@@ -18,7 +18,8 @@ interface Version {
   system_prompt: string;
   tools: string[];
   model: string;
-  letta_id: string;
+  /** Null: it came from an archive and is nothing in Letta yet. */
+  letta_id: string | null;
 }
 
 export interface Remade {
@@ -41,7 +42,8 @@ export async function remakeAgent(
   inSwap: (tx: Tx, removed: Remade) => Promise<void>,
 ): Promise<void> {
   const org = await forOrg(orgId);
-  await untilSilent(orgId, agentId);
+  if ((await current(orgId, agentId)).versions.some(({ letta_id }) => letta_id !== null))
+    await untilSilent(orgId, agentId);
   const { versions, blockIds: oldBlocks, archiveId: oldArchive } = await current(orgId, agentId);
   if (versions.length === 0) return;
   const leftovers = await removeOthers(org, agentId, versions, oldBlocks, oldArchive);
@@ -70,12 +72,12 @@ export async function remakeAgent(
     await tx.exec`
       update agents set letta_block_ids = ${blockIds}, letta_archive_id = ${archiveId}::text where org_id = ${orgId} and id = ${agentId}`;
     await tx.exec`
-      update agent_versions v set letta_id = m.letta_id
+      update agent_versions v set letta_id = m.letta_id, state = 'ready'
       from jsonb_to_recordset(${JSON.stringify(made)}::text::jsonb) as m(id text, letta_id text)
       where v.org_id = ${orgId} and v.id = m.id`;
     const conversations = await forgetConversations(tx, orgId, agentId);
     await inSwap(tx, {
-      letta_agents: versions.length + leftovers.agents,
+      letta_agents: versions.filter(({ letta_id }) => letta_id !== null).length + leftovers.agents,
       letta_conversations: conversations,
       letta_blocks: oldBlocks.length + leftovers.blocks,
       letta_archives: oldArchive === null ? 0 : 1,
@@ -139,7 +141,7 @@ async function current(orgId: string, agentId: string) {
       select letta_block_ids, letta_archive_id from agents where org_id = ${orgId} and id = ${agentId}`;
     const versions = await tx.queryAll<Version>`
       select id, version, name, system_prompt, tools, model, letta_id from agent_versions
-      where org_id = ${orgId} and agent_id = ${agentId} and state = 'ready' order by id`;
+      where org_id = ${orgId} and agent_id = ${agentId} and state in ('ready', 'imported') order by id`;
     return { versions, blockIds: agent?.letta_block_ids ?? [], archiveId: agent?.letta_archive_id ?? null };
   });
 }

@@ -71,7 +71,8 @@ export interface AgentSeat {
   agent_version_id: string;
   /** Letta's name for the language model. */
   model: string;
-  letta_id: string;
+  /** Null: it came from an archive, and is made in Letta before it is asked (agents/make-imported.ts). */
+  letta_id: string | null;
   /** The branch it hears: each in a Letta conversation of its own. */
   branch: number;
   letta_conversation_id: string | null;
@@ -92,7 +93,7 @@ export interface ThreadState {
   isLimited: boolean;
 }
 
-type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name" | "branch"> & { letta_id: string | null };
+type ParticipantRow = ParticipantView & Omit<AgentSeat, "agent_id" | "name" | "branch">;
 
 interface ThreadRow {
   title: string | null;
@@ -169,7 +170,7 @@ function toState(threadId: string, row: ThreadRow): ThreadState {
   for (const p of row.participants) {
     const { id, kind, user_id, agent_id, name, role } = p;
     participants.push({ id, kind, user_id, agent_id, name, role, joined_at: new Date(p.joined_at).toISOString() });
-    if (agent_id && p.agent_version_id && p.letta_id) {
+    if (agent_id && p.agent_version_id) {
       const { agent_version_id, model, letta_id, letta_conversation_id, ask_ahead, heard_seq, unheard } = p;
       const { branch } = row;
       const conversation = { branch, letta_conversation_id, ask_ahead, heard_seq, unheard };

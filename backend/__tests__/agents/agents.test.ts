@@ -30,7 +30,7 @@ describe("POST /agents", () => {
       created_at: expect.stringMatching(/^\d{4}-.*Z$/),
     });
     const { letta_user_id } = await tenantInLetta(org.orgId);
-    const { body } = await agentInLetta(version.letta_id, letta_user_id);
+    const { body } = await agentInLetta(version.letta_id ?? "", letta_user_id);
     expect(body).toMatchObject({ name: "Ada the first", system: "You are Ada." });
     expect(body.tools.map((tool) => tool.name)).toEqual(["conversation_search"]);
     expect(body.identities.map((identity) => identity.identifier_key)).toEqual([`org_${org.orgId}`]);
@@ -61,7 +61,7 @@ describe("POST /agents", () => {
     const { letta_user_id } = await tenantInLetta(org.orgId);
     const memories = await Promise.all(
       versions.map(async (version) =>
-        (await agentInLetta(version.letta_id, letta_user_id)).body.blocks.map((block) => block.id).sort(),
+        (await agentInLetta(version.letta_id ?? "", letta_user_id)).body.blocks.map((block) => block.id).sort(),
       ),
     );
     expect(memories[0]).toHaveLength(3);

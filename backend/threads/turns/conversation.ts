@@ -1,4 +1,5 @@
 import log from "encore.dev/log";
+import { lettaIdOf } from "../../agents/make-imported";
 import { tenant } from "../../db/tenant";
 import { forOrg } from "../../letta/for-org";
 import { knowsAgent, rememberOpening } from "../../models/ask-ahead";
@@ -24,7 +25,7 @@ export function prepareConversations(orgId: string, threadId: string, seats: Age
 /** So that the first turn, too, can be asked ahead: Letta has made the system message and its request will be like the agent's others. */
 async function prepare(orgId: string, threadId: string, seat: AgentSeat): Promise<void> {
   const conversationId = await ensureConversation(orgId, threadId, seat);
-  if (!ASKS_AHEAD || seat.ask_ahead === "off" || !knowsAgent(seat.letta_id)) return;
+  if (!ASKS_AHEAD || seat.ask_ahead === "off" || seat.letta_id === null || !knowsAgent(seat.letta_id)) return;
   const letta = await forOrg(orgId);
   const [opening, more] = await letta.conversations.messages(conversationId, { limit: 2, order: "asc" });
   if (opening?.kind === "system_message" && more === undefined) rememberOpening(conversationId, opening.text);
@@ -50,7 +51,7 @@ async function make(orgId: string, threadId: string, seat: AgentSeat): Promise<s
   if (existing) return existing.letta_conversation_id;
 
   const letta = await forOrg(orgId);
-  const made = await letta.conversations.create(seat.letta_id);
+  const made = await letta.conversations.create(await lettaIdOf(orgId, seat));
   // Another process may have been faster; and the thread may be gone: then nobody will need it.
   const kept = await tenant(orgId, async (tx) => {
     await tx.exec`

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import log from "encore.dev/log";
+import { lettaIdOf } from "../../agents/make-imported";
 import type { LogEntry, Message } from "../../lib/events";
 import { LettaError } from "../../lib/letta-client";
 import { budgetStops, firstToken } from "../../lib/metrics";
@@ -231,6 +232,7 @@ async function listen(
   let content: string | null = null;
   for (let attempt = turn.attempt; ; attempt++) {
     try {
+      const lettaAgentId = await lettaIdOf(turn.orgId, seat);
       const conversationId = await ensureConversation(turn.orgId, turn.threadId, turn.seat);
       if (signal.aborted) return stopped(outcome, signal);
       content ??= await settleAndTell({ ...turn, seat }, conversationId);
@@ -241,7 +243,7 @@ async function listen(
           threadId,
           turnId,
           agentId: seat.agent_id,
-          lettaAgentId: seat.letta_id,
+          lettaAgentId,
           conversationId,
           content,
           askAhead: ASKS_AHEAD ? seat.ask_ahead : "off",
