@@ -14,7 +14,7 @@ export const FAMILIES: Readonly<Record<string, number>> = {
   SSE: 6,
   WS: 2,
   LET: 8,
-  SEC: 6,
+  SEC: 7,
   AGT: 2,
   CFG: 1,
   LRN: 6,

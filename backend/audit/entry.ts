@@ -41,6 +41,11 @@ export function hashOf(key: AuditKey, orgId: string, row: Omit<AuditRow, "hash" 
   ]);
 }
 
+/** Seals the end of a chain as an archive holds it. It is no head's seal: whoever has an archive must not be able to cut the chain back to it. */
+export function archiveSealOf(key: AuditKey, orgId: string, { seq, hash }: Pick<AuditHead, "seq" | "hash">): string {
+  return hmac(key, ["graphyn audit archive 1", orgId, seq, hash]);
+}
+
 export function sealOf(key: AuditKey, orgId: string, { seq, hash }: Pick<AuditHead, "seq" | "hash">): string {
   return hmac(key, ["graphyn audit head 1", orgId, seq, hash]);
 }

@@ -16,7 +16,25 @@ export async function tenant<T>(orgId: string, work: (tx: Tx) => Promise<T>): Pr
   return transaction(begin("graphyn_tenant", orgId), work);
 }
 
-/** The same for somebody who waits for the answer: a database that stands still is told as one that is not there. */
+/**
+ * As `tenant`, for work that waits for somebody in its middle, up to `idleMs` at a time: what it locks is locked so long. For a reader of its
+ * bytes or a sender, and for nothing that others need.
+ */
+export async function tenantPatiently<T>(orgId: string, idleMs: number, work: (tx: Tx) => Promise<T>): Promise<T> {
+  if (orgId === "") throw new Error("tenantPatiently() needs an organization");
+  return transaction(begin("graphyn_tenant", orgId, { idleMs }), work);
+}
+
+/**
+ * The same, for reading one organization's rows as they are at this moment, however long it takes; it can write none. It holds a connection
+ * and keeps the database from cleaning up after everybody: bound its time.
+ */
+export async function tenantSnapshot<T>(orgId: string, idleMs: number, work: (tx: Tx) => Promise<T>): Promise<T> {
+  if (orgId === "") throw new Error("tenantSnapshot() needs an organization");
+  return transaction(begin("graphyn_tenant", orgId, { idleMs, isSnapshot: true }), work);
+}
+
+/** As `tenant`, for somebody who waits for the answer: a database that stands still is told as one that is not there. */
 export async function tenantSoon<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
   if (orgId === "") throw new Error("tenantSoon() needs an organization");
   return transaction(soon(begin("graphyn_tenant", orgId)), work);
@@ -61,15 +79,23 @@ export async function flush<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
  * A process that stands still in the middle of a transaction holds its locks. After so long, which is a lease (threads/turns/lease.ts), its
  * turns are others', and PostgreSQL ends the transaction that would keep these from them.
  */
-const IDLE_MS_MAX = "8000";
+const IDLE_MS_MAX = 8_000;
 
-async function begin(role: string, orgId: string): Promise<Tx> {
+interface Kind {
+  /** How long it may stand still, in ms, where that is not IDLE_MS_MAX. */
+  idleMs?: number;
+  /** It reads what was there at its beginning, and writes nothing. */
+  isSnapshot?: boolean;
+}
+
+async function begin(role: string, orgId: string, { idleMs = IDLE_MS_MAX, isSnapshot }: Kind = {}): Promise<Tx> {
   const tx = await db.begin();
   try {
+    if (isSnapshot) await tx.exec`set transaction isolation level repeatable read, read only`;
     // set_config(…, true) is SET LOCAL, with the values as parameters. A pooled connection so keeps nothing of a tenant.
     await tx.exec`
       select set_config('role', ${role}, true), set_config('graphyn.org_id', ${orgId}, true),
-        set_config('idle_in_transaction_session_timeout', ${IDLE_MS_MAX}, true)`;
+        set_config('idle_in_transaction_session_timeout', ${String(idleMs)}, true)`;
     return tx;
   } catch (error) {
     await rollback(tx);

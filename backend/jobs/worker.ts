@@ -5,6 +5,7 @@ import { Logger, type Runner, run, runMigrations, type WorkerEvents } from "grap
 import { Pool } from "pg";
 import { db } from "../db/graphyn";
 import { copyEmbeddings } from "./copy-embeddings";
+import { embedImported } from "./embed-imported";
 import { embedMessage } from "./embed-message";
 import { forgetConversation } from "./forget-conversation";
 import { forgetFailedJobs } from "./forget-failed-jobs";
@@ -30,6 +31,7 @@ await runMigrations({ pgPool, logger });
 
 const taskList = {
   copy_embeddings: copyEmbeddings,
+  embed_imported: embedImported,
   embed_message: embedMessage,
   forget_conversation: forgetConversation,
   forget_failed_jobs: forgetFailedJobs,

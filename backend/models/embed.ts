@@ -28,12 +28,19 @@ interface Asked {
 
 /**
  * The vectors of texts of an organization, in order, from the endpoint that EMBEDDINGS_API_BASE names, for the search by meaning. Throws
- * when there is none, when it does not answer in time, and when it answers rubbish.
+ * when there is none, when it does not answer in time, and when it answers rubbish. With `payer` `operator` it is the operator's to pay, and
+ * accounted to nobody.
  */
-export async function embedTexts(orgId: string, texts: string[], msMax: number): Promise<number[][]> {
+export async function embedTexts(
+  orgId: string,
+  texts: string[],
+  msMax: number,
+  payer: "organization" | "operator" = "organization",
+): Promise<number[][]> {
   const body = embeddingsRequest(texts);
-  const asked = await searchUpstream(orgId);
-  const text = await askAccounted(orgId, asked, body, AbortSignal.timeout(msMax));
+  const isOurs = payer === "operator";
+  const asked = await searchUpstream(isOurs ? null : orgId);
+  const text = await askAccounted(isOurs ? null : orgId, asked, body, AbortSignal.timeout(msMax));
   return readEmbeddings(parseJson(text), texts.length, EMBEDDING_DIMENSIONS);
 }
 
@@ -62,7 +69,7 @@ export async function embedForLetta(orgId: string | null, body: JsonObject): Pro
 }
 
 /** The configured upstream at EMBEDDINGS_API_BASE, or the gateway's own where that is the gateway; else one that is only this. */
-async function searchUpstream(orgId: string): Promise<Asked> {
+async function searchUpstream(orgId: string | null): Promise<Asked> {
   const base = process.env.EMBEDDINGS_API_BASE?.replace(/\/+$/, "");
   if (!base) throw new Error("EMBEDDINGS_API_BASE is not set: no embeddings");
   const known = upstreams().find((upstream) =>
@@ -79,7 +86,8 @@ async function searchUpstream(orgId: string): Promise<Asked> {
     askAhead: null,
   };
   const operators = base.endsWith(GATEWAY_PATH) ? operatorKey(upstream) : embeddingsApiKey() || operatorKey(upstream);
-  return { upstream, key: (await ownKeys(orgId)).get(upstream.name) ?? operators };
+  const own = orgId === null ? undefined : (await ownKeys(orgId)).get(upstream.name);
+  return { upstream, key: own ?? operators };
 }
 
 async function askAccounted(

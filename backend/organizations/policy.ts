@@ -176,6 +176,8 @@ export const POLICY = {
   verifyAudit: { at: "GET /audit/verify", roles: ADMINS, scope: "audit:read" },
   /** Erasing the organization is for its owners: request-erasure.ts asks. */
   requestErasure: { at: "POST /erasure", roles: ADMINS, scope: "organization:erase" },
+  /** Everybody's private threads are in it. */
+  exportOrganization: { at: "GET /export", roles: OWNERS, scope: "organization:export" },
   getErasure: { at: "GET /erasure/{id}", roles: ADMINS, scope: "organization:erase" },
   lettaHealth: { at: "GET /letta/health", roles: MEMBERS, scope: "organization:read" },
 } as const satisfies Record<string, Policy>;

@@ -95,7 +95,8 @@ export async function request<T>(
     signal: AbortSignal.timeout(30_000),
   });
   const text = await response.text();
-  return { status: response.status, body: (text === "" ? null : JSON.parse(text)) as T };
+  const isLines = response.headers.get("content-type") === "application/x-ndjson"; // an archive: as it is
+  return { status: response.status, body: (isLines ? text : text === "" ? null : JSON.parse(text)) as T };
 }
 
 /** A call that must succeed. */

@@ -41,8 +41,8 @@ const STAY_SMALL: Record<string, string> = {
 
 /** Queries by a few ids of an organization that are planned for any organization here, and so for an average one, which has few rows. */
 const ASKED_BY_IDS = new Set(["realtime/presence.ts", "realtime/watch.ts", "threads/live/channels.ts"]);
-/** What looks through all that one organization has on purpose: erasing, once, as long work in steps. An index for it would cost every message. */
-const ERASING = /^(erasure\/|agents\/remake-agent\.ts$)/;
+/** What looks through all that one organization has on purpose: erasing and importing, once. An index for it would cost every message. */
+const ONCE = /^(erasure\/|archive\/|agents\/remake-agent\.ts$)/;
 
 let database: LargeDatabase;
 let client: pg.Client;
@@ -164,7 +164,7 @@ async function faultsOfUnasked(unasked: SourceStatement[]): Promise<string[]> {
     }
     const found = faultsOf({ ...planned, kept: null });
     const file = where.replace(/:\d+$/, "");
-    for (const table of ASKED_BY_IDS.has(file) || ERASING.test(file) ? [] : wholeOrganizations(planned.plan))
+    for (const table of ASKED_BY_IDS.has(file) || ONCE.test(file) ? [] : wholeOrganizations(planned.plan))
       found.push({ fault: `all that an organization has in ${table} is read`, plan: planned.plan });
     faults.push(...found.map(({ fault, plan }) => `${where}: ${told(fault, sql, plan)}`));
   }

@@ -87,12 +87,19 @@ async function answered({ url, key }: Party, threadId: string): Promise<void> {
   throw new Error(`no agent has answered in ${ANSWER_MS_MAX / 1_000} s: an attack needs a working model`);
 }
 
-/** Everything that the organization itself can read of itself, an answer each; of paths with ids, those of its first of each kind. */
-export async function view(document: Document, party: Party): Promise<string[]> {
+/** The organization as one archive. That it was read is told in its audit log, and so in all that is read of it later. */
+const EXPORT = "/export";
+
+/**
+ * Everything that the organization itself can read of itself, an answer each; of paths with ids, those of its first of each kind. Its archive,
+ * which holds all of it once more, only where it is asked for.
+ */
+export async function view(document: Document, party: Party, { exported = false } = {}): Promise<string[]> {
   const texts: string[] = [];
   const thread = party.ids.thread?.[0] ?? "";
   const reads = endpointsOf(document).filter(
-    ({ method, isSocket, isPublic }) => method === "GET" && !isSocket && !isPublic,
+    ({ method, path, isSocket, isPublic }) =>
+      method === "GET" && !isSocket && !isPublic && (exported || path !== EXPORT),
   );
   // Lists first: they tell the ids that the others need.
   for (const { path, operation } of reads.toSorted((a, b) => a.path.length - b.path.length)) {

@@ -23,7 +23,7 @@ export async function attackReads(
     const leak = leakIn(victim, text, sent);
     if (leak) findings.push(leaked(at, leak, text));
   };
-  for (const text of await view(document, attacker)) look("the attacker's own lists", text);
+  for (const text of await view(document, attacker, { exported: true })) look("the attacker's own lists", text);
   const { word } = victim;
   const queries = [
     word,

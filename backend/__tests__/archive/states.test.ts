@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { adminQuery } from "../harness/database";
+import { type Context, newAgent, newOrganization, newThread, ok } from "../harness/organization";
+import { ofType, openStream } from "../harness/stream";
+import {
+  answered,
+  type Elsewhere,
+  exportOf,
+  importedOrganization,
+  importInto,
+  rowsOf,
+  say,
+  settled,
+  startElsewhere,
+} from "./archives";
+
+const graphyn = inject("graphyn");
+
+let elsewhere: Elsewhere;
+beforeAll(async () => {
+  elsewhere = await startElsewhere();
+}, 60_000);
+afterAll(() => elsewhere?.stop());
+
+interface Said {
+  messages: { sender_type: string; content: string; status: string }[];
+}
+
+describe("an archive", () => {
+  it("keeps what is rare: Clerk's organization, receipts of erasures, limits that were told, forks of later threads (SEC-7)", async () => {
+    const org = await newOrganization(graphyn, "Rare");
+    const echo = await newAgent(org, "Echo", "openai-proxy/dev-echo");
+    const thread = await newThread(org, [echo]);
+    await say(org, thread, "hello");
+    const later = await newThread(org);
+    await settled(org, graphyn.adminUrl);
+    for (const sql of [
+      `insert into clerk_organizations (org_id, external_id, created_by, named_at)
+       values ($1, 'org_2abcDEF', 'user_2xyzABC', '2026-11-01 10:00:00.123456Z')`,
+      `insert into exchange_limits_told (org_id, thread_id, exchange_seq, reason) values ($1, '${thread}', 1, 'hop_limit')`,
+      `insert into erasures (org_id, id, person_id, state, step, counts, requested_by, token_hash, ended_at, receipt, signature)
+       values ($1, 'erasure_01h455vb4pex5vsknk084sn02q', 'user_01h455vb4pex5vsknk084sn02q', 'done', 'rest', '{"messages": 2}', $2,
+         '\\x0102', now(), '{}', 'c2ln')`,
+      `update users set external_id = 'user_2xyzABC', email = 'a@example.com' where org_id = $1 and id = $2`,
+      // A thread that a later one is the origin of, as clocks that differ can make it.
+      `update threads set parent_id = '${later}', parent_seq = 1 where org_id = $1 and id = '${thread}'`,
+    ]) {
+      await adminQuery(graphyn.adminUrl, sql, sql.includes("$2") ? [org.orgId, org.userId] : [org.orgId]);
+    }
+    const archive = await exportOf(org);
+    for (const table of ["clerk_organizations", "exchange_limits_told", "erasures"])
+      expect(rowsOf(archive, table)).toHaveLength(1);
+    const imported = await importInto(elsewhere, archive);
+    expect(imported.status).toBe(200);
+    const copy = importedOrganization(elsewhere, imported);
+    expect(await exportOf(copy)).toBe(archive);
+    const receipt = await ok(copy.call("GET", "/erasure/erasure_01h455vb4pex5vsknk084sn02q"));
+    expect(receipt).toMatchObject({ state: "done", receipt: "{}", counts: { messages: 2 } });
+  });
+
+  it("takes turns that are under way as after a crash: what was said is kept, what was not begun is answered (TRN-3)", async () => {
+    const org = await newOrganization(graphyn, "Under way");
+    const slow = await newAgent(org, "Slow", "openai-proxy/dev-n100-r20");
+    const thread = await newThread(org, [slow]);
+    const stream = await openStream(org, thread);
+    await ok(org.call("POST", `/threads/${thread}/messages`, { content: "Talk for long" }));
+    await stream.until((all) => ofType(all, "ai_chunk").length > 20);
+    await ok(org.call("POST", `/threads/${thread}/messages`, { content: "And then answer this" }));
+    await untilDeltas(org.orgId);
+    const archive = await exportOf(org);
+    await ok(org.call("POST", `/threads/${thread}/cancel`));
+    await stream.close();
+    expect(rowsOf(archive, "turns").map(({ state }) => state)).toEqual(["running", "queued"]);
+    const said = rowsOf(archive, "turn_deltas")
+      .map(({ content }) => content)
+      .join("");
+    expect(said.length).toBeGreaterThan(0);
+
+    const imported = await importInto(elsewhere, archive);
+    expect(imported.status).toBe(200);
+    const copy = importedOrganization(elsewhere, imported);
+    await untilSaid(copy.orgId, said);
+    const { messages } = await ok(copy.call<Said>("GET", `/threads/${thread}/messages`));
+    expect(messages.filter(({ sender_type }) => sender_type === "agent")[0]).toMatchObject({
+      content: said,
+      status: "failed",
+    });
+    // The queued one is being answered now, by an agent that had to be made first.
+    const { context } = await ok(copy.call<{ context: Context }>("GET", `/threads/${thread}`));
+    expect(context.running_turns).toHaveLength(1);
+    await ok(copy.call("POST", `/threads/${thread}/cancel`));
+    await answered(copy, thread);
+  }, 90_000);
+});
+
+async function untilDeltas(orgId: string): Promise<void> {
+  await until(graphyn.adminUrl, "select count(*)::int as n from turn_deltas where org_id = $1", [orgId]);
+}
+
+async function untilSaid(orgId: string, content: string): Promise<void> {
+  const sql = "select count(*)::int as n from messages where org_id = $1 and content = $2";
+  await until(elsewhere.database.adminUrl, sql, [orgId, content]);
+}
+
+async function until(url: string, sql: string, values: string[]): Promise<void> {
+  for (let tries = 0; tries < 150; tries++) {
+    const [row] = await adminQuery<{ n: number }>(url, sql, values);
+    if (row && row.n > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error("it did not come to that");
+}
