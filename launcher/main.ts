@@ -1,6 +1,8 @@
 import { attack } from "./commands/attack";
 import { chat } from "./commands/chat";
 import { doctor } from "./commands/doctor";
+import { exportArchive } from "./commands/export";
+import { importArchive } from "./commands/import";
 import { logs } from "./commands/logs";
 import { start } from "./commands/start";
 import { status } from "./commands/status";
@@ -18,6 +20,8 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   doctor,
   test,
   attack,
+  export: exportArchive,
+  import: importArchive,
   help: async () => {
     console.log(USAGE);
     return 0;
@@ -35,6 +39,8 @@ const USAGE = `
   ./graphyn stop                             stop everything
   ./graphyn test                             types, lint and all tests on a real stack of their own
   ./graphyn attack [URL]                     tries to reach one organization's data with another's key, on any Graphyn
+  ./graphyn export [URL] [--out FILE]        the organization of GRAPHYN_API_KEY as one archive
+  ./graphyn import FILE [URL]                an archive into a Graphyn where its organization is not
 
   ${dim("Your own parts: DATABASE_URL, LETTA_API_URL with LETTA_API_KEY, OPENAI_API_KEY and OPENAI_API_BASE, ANTHROPIC_API_KEY,")}
   ${dim("GRAPHYN_MODEL (Letta's handle of a model), GRAPHYN_PYTHON, GRAPHYN_HOME (instead of .graphyn).")}
