@@ -10,7 +10,7 @@ import { stopping } from "../lib/stopping";
 import { writeProblem } from "../lib/write-problem";
 import type { Caller } from "../organizations/authenticate";
 import { caller } from "../organizations/caller";
-import { watchCredential } from "../organizations/watch-credentials";
+import { unwatchCredential, type Watched, watchCredential } from "../organizations/watch-credentials";
 import { makeSeats } from "../threads/live/stream-seats";
 import { ARCHIVE_BYTES_MAX, ARCHIVE_MS_MAX, type Cut, VERSION } from "./format";
 import { writeArchive } from "./write-archive";
@@ -24,6 +24,8 @@ const CHUNK_BYTES = 64 << 10;
 const UNREAD_BYTES_MAX = 1 << 20;
 /** How long a reader may take for that. */
 const UNREAD_MS_MAX = 30_000;
+/** The transaction may stand still a little longer than it waits for the reader. */
+const STILL_MS_MAX = UNREAD_MS_MAX + 10_000;
 /** Encore's runtime tells of no drain: it is looked at. */
 const LOOK_MS = 10;
 
@@ -51,7 +53,7 @@ export const exportOrganization = api.raw(
     try {
       if (!leave) throw tooMany();
       signingKey();
-      await tenantSnapshot(who.orgID, async (tx) => {
+      await tenantSnapshot(who.orgID, STILL_MS_MAX, async (tx) => {
         await refuseErasing(tx, who.orgID);
         // Only now, when the moment of the archive is fixed: it does not hold this entry, and an export that is broken off is told as well.
         await tellExport(who);
@@ -115,9 +117,14 @@ function makeSink(resp: ServerResponse, who: Caller) {
   let waitingBytes = 0;
   let sent = 0;
   // A session's token lives for a minute: it counted when the archive was asked for.
-  const unwatch = watchCredential(who, "", (why) => {
-    if (why !== "session_expired") ended = "credential_ended";
-  });
+  const watched: Watched = {
+    who,
+    threadId: "",
+    credentialEnded(why) {
+      if (why !== "session_expired") ended = "credential_ended";
+    },
+  };
+  watchCredential(watched);
   resp.on("error", () => {}); // an error that nobody listens for would end the process
 
   const check = () => {
@@ -147,7 +154,7 @@ function makeSink(resp: ServerResponse, who: Caller) {
       waitingBytes += line.length;
       if (waitingBytes >= CHUNK_BYTES) await flush();
     },
-    close: unwatch,
+    close: () => unwatchCredential(watched),
   };
 }
 

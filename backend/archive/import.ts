@@ -5,7 +5,7 @@ import log from "encore.dev/log";
 import { makeAllImported } from "../agents/make-imported";
 import { appendAudit, OPERATOR } from "../audit/append-audit";
 import { signingKey } from "../audit/audit-keys";
-import { dispatch, type Tx, tenant } from "../db/tenant";
+import { dispatch, type Tx, tenant, tenantPatiently } from "../db/tenant";
 import { embeddingsConfigured } from "../lib/embeddings";
 import { problem } from "../lib/errors";
 import { marked, type Once, runOnce } from "../lib/idempotency";
@@ -14,7 +14,7 @@ import { writeProblem } from "../lib/write-problem";
 import { insertKey } from "../organizations/insert-key";
 import { makeSeats } from "../threads/live/stream-seats";
 import { type ParsedEnd, parseArchive, parseHeader } from "./parse-archive";
-import { BadLines, type Line, readLines } from "./read-lines";
+import { BadLines, type Line, PIECE_MS_MAX, readLines } from "./read-lines";
 import { badLine, damaged, importRunning, organizationErased, organizationExists, refusalOf } from "./refused";
 import { takeArchive } from "./take-archive";
 
@@ -25,6 +25,8 @@ const apiKeyHashKey = secret("ApiKeyHashKey");
 const IMPORTS_MAX = 1;
 /** Of a refused archive so long is read on, so that its sender hears why; then the connection is cut. */
 const REST_MS_MAX = 10_000;
+/** The transaction may stand still a little longer than it waits for the sender. Nobody else knows of the organization yet. */
+const STILL_MS_MAX = PIECE_MS_MAX + 10_000;
 
 const seats = makeSeats({ perOrg: IMPORTS_MAX, total: IMPORTS_MAX });
 
@@ -93,7 +95,7 @@ async function importFrom(req: IncomingMessage): Promise<ImportOrganizationRespo
     );
     return marked(known);
   }
-  const imported = await tenant(orgId, async (tx) => {
+  const imported = await tenantPatiently(orgId, STILL_MS_MAX, async (tx) => {
     await begin(tx, orgId);
     const end = await takeArchive(tx, orgId, first, lines);
     return runOnce(tx, onceOf(end), () => finish(tx, orgId, end));

@@ -10,6 +10,8 @@ export interface Line {
 }
 
 const LINE_FEED = 0x0a;
+/** How long a sender may be silent. */
+export const PIECE_MS_MAX = 20_000;
 
 /** What keeps a body from being read as lines; refused.ts has the answer to each. */
 export class BadLines extends Error {
@@ -79,9 +81,14 @@ async function* piecesOf(body: Readable): AsyncGenerator<Buffer> {
       }
       if (body.readableEnded) return;
       if (broken) throw new BadLines("cut_off", 0);
-      await new Promise<void>((resolve) => {
-        wake = resolve;
+      const isSilent = await new Promise<boolean>((resolve) => {
+        const late = setTimeout(() => resolve(true), PIECE_MS_MAX);
+        wake = () => {
+          clearTimeout(late);
+          resolve(false);
+        };
       });
+      if (isSilent) throw new BadLines("too_slow", 0);
     }
   } finally {
     body.off("readable", look).off("end", look).off("close", breaks); // "error" stays: one that nobody listens for would end the process
