@@ -33,7 +33,7 @@ export const embedImported: Task = async (payload) => {
       insert into message_embeddings (org_id, message_id, embedding)
       select m.org_id, m.id, r.embedding::vector
       from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r(id text, embedding text)
-        join messages m on m.org_id = ${org_id} and m.id = r.id
+        cross join lateral (select org_id, id from messages where org_id = ${org_id} and id = r.id limit 1) m
       on conflict (org_id, message_id) do nothing`;
     await tx.exec`select enqueue_job('embed_imported', jsonb_build_object('after', ${last.id}::text))`;
   });
