@@ -8,6 +8,7 @@ import { marked, runOnce } from "../lib/idempotency";
 import { isId, newId } from "../lib/ids";
 import type { Caller } from "../organizations/authenticate";
 import { caller } from "../organizations/caller";
+import { rememberErased } from "../organizations/clerk/erased";
 import { requireOwner } from "../organizations/enforce-policy";
 import { ERASED_NAME, rows } from "./erase-words";
 import { startEraser, work } from "./eraser";
@@ -63,6 +64,8 @@ export const requestErasure = api(
     if (person_id !== null && !isId("user", person_id)) throw notFound("person");
     const once = { orgId, caller: userID, key, request: ["POST /erasure", req], sealWith: apiKeyHashKey() };
     const begin = async (tx: Tx): Promise<{ id: string; state: "running"; receipt_token: string }> => {
+      // As whoever brings Clerk's word does, so that none slips in beside this.
+      await tx.exec`select from clerk_organizations where org_id = ${orgId} for update`;
       if (person_id === null) await requireName(tx, orgId, confirm);
       else await requirePerson(tx, who, person_id);
       const id = newId("erasure");
@@ -150,6 +153,11 @@ async function lockOut(tx: Tx, orgId: string, id: string, personId: string | nul
     where org_id = ${orgId} and external_id is not null and (${personId}::text is null or id = ${personId}::text)`;
   const externalIds = clerks.map(({ external_id }) => external_id);
   await tx.exec`delete from clerk_seats where org_id = ${orgId} and external_id = any(${externalIds}::text[])`;
+  if (personId !== null) await rememberErased(tx, orgId, externalIds);
+  // A guest's own retries are kept under who they are at home.
+  await tx.exec`
+    delete from idempotency_keys where org_id = ${orgId} and caller in (
+      select 'home ' || encode(home, 'hex') from users where org_id = ${orgId} and id = ${personId}::text and home is not null)`;
   await tx.exec`
     update clerk_organizations set created_by = null where org_id = ${orgId} and created_by = any(${externalIds}::text[])`;
   await tx.exec`

@@ -4,11 +4,31 @@ import { finishCancelling, NOTHING_CANCELLED, requestCancel } from "../threads/t
 import type { Erasure } from "./erasure";
 
 /**
+ * Milliseconds after the request for which its subject may still act, in whichever process: an API key is trusted for 2 s
+ * (organizations/authenticate.ts) and a session for 5 s (organizations/clerk/session.ts) without asking; and what they had begun then is done.
+ */
+const LOCKED_OUT_MS = 7_000;
+
+/**
+ * Waits until nothing new can come of whoever is erased: what they wrote after it was looked for would stay for good.
+ */
+async function lockedOut({ org_id: orgId, id }: Erasure): Promise<void> {
+  const row = await tenant(
+    orgId,
+    (tx) => tx.queryRow<{ ms: number }>`
+      select ${LOCKED_OUT_MS}::int - (extract(epoch from clock_timestamp() - requested_at) * 1000)::int as ms
+      from erasures where org_id = ${orgId} and id = ${id}`,
+  );
+  if (row && row.ms > 0) await new Promise((resolve) => setTimeout(resolve, row.ms));
+}
+
+/**
  * Stops what agents are about to answer: to a person, or to anybody with null. Throws while a turn still runs, so that the step is done
  * again: what it said would be written after its words were looked for.
  */
 export async function stopAnswers(erasure: Erasure, personId: string | null): Promise<void> {
   const { org_id: orgId, requested_by: by } = erasure;
+  await lockedOut(erasure);
   const live = () =>
     tenant(
       orgId,

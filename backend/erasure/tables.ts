@@ -6,7 +6,8 @@ export const OF_A_PERSON: Record<string, string> = {
   users: "the row stays, because others refer to it: without name, e-mail, Clerk's id and home",
   members: "deleted, with the request",
   api_keys: "deleted, with the request",
-  clerk_seats: "deleted, with the request",
+  clerk_seats:
+    "deleted, with the request; a keyed hash of Clerk's id stays, so that an older word does not bring them back",
   clerk_organizations: "Clerk's id of who made it is taken out",
   clerk_people: "stands in a person's own organization, and goes with that organization",
   clerk_places: "stands in a person's own organization, and goes with that organization",

@@ -101,6 +101,27 @@ async function wordy(server: { url: string } = graphyn) {
   return { word, org, person, echo, noter: noter.agent_id, thread, notes, fork: fork.id };
 }
 
+/** A job of before that comes now finds no text, and stores nothing. */
+async function nothingIsEmbeddedLate({ orgId }: TestOrganization): Promise<void> {
+  const erased = "select id from messages where org_id = $1 and status = 'erased'";
+  const [job] = await adminQuery<{ id: string }>(
+    graphyn.adminUrl,
+    `select max(id::text) as id from (
+       select (graphile_worker.add_job('embed_message', json_build_object('org_id', $1::text, 'message_id', id))).id from (${erased}) m) j`,
+    [orgId],
+  );
+  expect(job?.id).toBeTruthy();
+  const waiting = () =>
+    adminQuery(
+      graphyn.adminUrl,
+      `select j.id from graphile_worker._private_jobs j where j.payload ->> 'org_id' = $1 and j.payload ->> 'message_id' in (${erased})`,
+      [orgId],
+    );
+  await expect.poll(waiting, { timeout: 20_000 }).toEqual([]);
+  const embedded = `select message_id from message_embeddings where org_id = $1 and message_id in (${erased})`;
+  expect(await adminQuery(graphyn.adminUrl, embedded, [orgId])).toEqual([]);
+}
+
 describe("erasing a person", () => {
   it("leaves no word of theirs in any table, here or in Letta, and a signed receipt that counts what went (SEC-6)", async () => {
     const { word, org, person, thread, fork, echo, noter } = await wordy();
@@ -163,12 +184,29 @@ describe("erasing a person", () => {
       await late.close();
     }
     expect(JSON.stringify((await org.call("GET", `/search?q=${word}`)).body)).not.toContain(`${word}.`);
+    await nothingIsEmbeddedLate(org);
     await say(org, thread, "Do you go on?");
     const last = (await messagesOf(org, thread)).filter(({ sender_type }) => sender_type === "agent").at(-1);
     expect(last?.content).toContain("Do you go on?");
     expect(await ok(org.call("GET", "/letta/health"))).toMatchObject({ status: "ok" });
     const everywhere = (await wherePlanted(word)).filter((place) => place !== "graphyn:public.organizations");
     expect(everywhere).toEqual([]);
+  });
+
+  it("leaves nothing of what they write while their key is trusted yet (SEC-6)", async () => {
+    const [org, word] = [await newOrganization(), newWord()];
+    const { id } = await ok(org.call<{ id: string }>("POST", "/people", { name: "Ben", role: "owner" }));
+    const { api_key } = await ok(org.call<{ api_key: string }>("POST", "/api-keys", { name: "Ben's", user_id: id }));
+    const asBen = (path: string, body: object) =>
+      request<Context>(org.url, "POST", path, body, { authorization: `Bearer ${api_key}` });
+    const { thread } = await ok(asBen("/threads", { title: "Before" }));
+    const begun = await ok(org.call<Begun>("POST", "/erasure", { person_id: id }));
+    // Every process knows the key for a moment: what gets through is erased as well.
+    const late = await asBen("/threads", { title: `Late ${word}` });
+    await asBen(`/threads/${thread.id}/messages`, { content: `Late ${word}` });
+    if (late.status === 200) await asBen(`/threads/${late.body.thread.id}/messages`, { content: `Later ${word}` });
+    await erased(org, begun);
+    expect(await wherePlanted(word)).toEqual([]);
   });
 
   it("refuses who is not there, who is the last owner, whom nobody named, and a second time at once (SEC-6)", async () => {

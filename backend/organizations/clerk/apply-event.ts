@@ -27,7 +27,7 @@ export async function applyEvent(event: ClerkEvent, issuer: string): Promise<boo
   switch (event.kind) {
     case "organization":
       return inClerksName(orgId, async (tx, tell) => {
-        const { isDeleted, createdBy } = await holdOrganization(tx, tell, orgId, named(event.name));
+        const { isDeleted, createdBy } = await holdOrganization(tx, tell, orgId, named(event.name), at);
         if (isDeleted) return false;
         const isFirstTold = event.createdBy !== null && createdBy === null;
         if (isFirstTold && event.createdBy) await setCreator(tx, tell, orgId, event.createdBy);
@@ -35,14 +35,14 @@ export async function applyEvent(event: ClerkEvent, issuer: string): Promise<boo
       });
     case "organization_deleted":
       return inClerksName(orgId, async (tx, tell) => {
-        await holdOrganization(tx, tell, orgId, named("Deleted organization"));
-        return closeOrganization(tx, tell, orgId, at);
+        const { isErased } = await holdOrganization(tx, tell, orgId, named("Deleted organization"), at);
+        return !isErased && closeOrganization(tx, tell, orgId, at);
       });
     case "seat": {
       const { userId: externalId, role, name } = event;
       if (!(await writePlace(issuer, externalId, orgId))) return false;
       const isNews = await inClerksName(orgId, async (tx, tell) => {
-        const known = await holdOrganization(tx, tell, orgId, named(event.orgName));
+        const known = await holdOrganization(tx, tell, orgId, named(event.orgName), at);
         const isTaken = await takeSeat(tx, tell, orgId, known, { externalId, role, at });
         if (name) await namePerson(tx, tell, orgId, { externalId, name, email: null, at });
         return isTaken;
@@ -52,8 +52,8 @@ export async function applyEvent(event: ClerkEvent, issuer: string): Promise<boo
     }
     case "seat_left":
       return inClerksName(orgId, async (tx, tell) => {
-        await holdOrganization(tx, tell, orgId, named(event.orgName));
-        return leaveSeat(tx, tell, orgId, { externalId: event.userId, at });
+        const { isErased } = await holdOrganization(tx, tell, orgId, named(event.orgName), at);
+        return !isErased && leaveSeat(tx, tell, orgId, { externalId: event.userId, at });
       });
     default:
       return event satisfies never;
@@ -89,8 +89,8 @@ async function removePerson(event: ClerkEvent & { kind: "person_deleted" }, issu
   const { userId: externalId, at } = event;
   const own = ownOrganization(issuer, externalId);
   let isNews = await inClerksName(own.orgId, async (tx, tell) => {
-    await holdOrganization(tx, tell, own.orgId, own);
-    return closeOrganization(tx, tell, own.orgId, at);
+    const { isErased } = await holdOrganization(tx, tell, own.orgId, own, at);
+    return !isErased && closeOrganization(tx, tell, own.orgId, at);
   });
   for (const orgId of await placesOf(issuer, externalId)) {
     const isNewHere = await inClerksName(orgId, (tx, tell) => leaveSeat(tx, tell, orgId, { externalId, at }));

@@ -1,6 +1,7 @@
 import type { Tx } from "../../db/tenant";
 import { newId } from "../../lib/ids";
 import type { Caller } from "../authenticate";
+import { isErased, leaveErasedSeat, wasErasedSince } from "./erased";
 import { roleOf } from "./roles";
 import type { Tell } from "./tell";
 
@@ -18,17 +19,26 @@ export interface ClerkOrganization {
 }
 
 interface Known {
+  /** Clerk has it no more, or it was erased here: nobody takes a seat. */
   isDeleted: boolean;
+  /** It was erased: no row of it is there, or soon none will be. */
+  isErased: boolean;
   createdBy: string | null;
 }
 
-/** Makes the organization if it is not there, and holds it for this transaction: who else has a word on it waits. */
+/**
+ * Makes the organization if it is not there, and holds it for this transaction: who else has a word on it waits. `at` is when Clerk said so
+ * of it: one that was erased since is not made again.
+ */
 export async function holdOrganization(
   tx: Tx,
   tell: Tell,
   orgId: string,
   { externalId, name }: ClerkOrganization,
+  at: Date | null = null,
 ): Promise<Known> {
+  const erased = { isDeleted: true, isErased: true, createdBy: null };
+  if (await isErased(tx, orgId, at)) return erased;
   const isNew = await tx.queryRow`
     insert into organizations (org_id, name) values (${orgId}, ${name}) on conflict (org_id) do nothing returning org_id`;
   if (isNew)
@@ -38,7 +48,8 @@ export async function holdOrganization(
   const row = await tx.queryRow<{ deleted: boolean; created_by: string | null }>`
     select deleted_at is not null as deleted, created_by from clerk_organizations where org_id = ${orgId} for update`;
   if (!row) throw new Error("the organization was not kept");
-  return { isDeleted: row.deleted, createdBy: row.created_by };
+  if (await isErased(tx, orgId, at)) return erased; // it was asked for while this waited
+  return { isDeleted: row.deleted, isErased: false, createdBy: row.created_by };
 }
 
 /** A person has this role in the organization, as Clerk said at that time. False when that is not news. The organization is held. */
@@ -46,11 +57,11 @@ export async function takeSeat(
   tx: Tx,
   tell: Tell,
   orgId: string,
-  { isDeleted, createdBy }: Known,
+  { isDeleted, createdBy }: Pick<Known, "isDeleted" | "createdBy">,
   word: { externalId: string; role: string; at: Date },
 ): Promise<boolean> {
   const { externalId, role, at } = word;
-  if (isDeleted) return false;
+  if (isDeleted || (await wasErasedSince(tx, orgId, externalId, at))) return false;
   const isNews = await tx.queryRow`
     insert into clerk_seats as s (org_id, external_id, role, said_at) values (${orgId}, ${externalId}, ${role}, ${at})
     on conflict (org_id, external_id) do update set role = excluded.role, said_at = excluded.said_at, removed = false
@@ -89,6 +100,7 @@ export async function leaveSeat(
   word: { externalId: string; at: Date },
 ): Promise<boolean> {
   const { externalId, at } = word;
+  if (await leaveErasedSeat(tx, orgId, externalId, at)) return false;
   const isNews = await tx.queryRow`
     insert into clerk_seats as s (org_id, external_id, said_at, removed) values (${orgId}, ${externalId}, ${at}, true)
     on conflict (org_id, external_id) do update set said_at = excluded.said_at, removed = true

@@ -101,7 +101,7 @@ async function callerOf(claims: SessionClaims, { issuer }: ClerkSettings): Promi
   if (isNews || isNewName) {
     if (orgId !== own.orgId && !(await writePlace(issuer, userId, orgId))) throw new SessionRefused("not_a_member");
     await inClerksName(orgId, async (tx, tell) => {
-      const known = await holdOrganization(tx, tell, orgId, place);
+      const known = await holdOrganization(tx, tell, orgId, place, issuedAt);
       await takeSeat(tx, tell, orgId, known, { externalId: userId, role, at: issuedAt });
       if (name !== null)
         await namePerson(tx, tell, orgId, { externalId: userId, name, email: claims.email, at: issuedAt });
