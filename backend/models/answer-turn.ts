@@ -6,17 +6,23 @@ import type { Meter } from "./meter";
 import type { OpenTurn } from "./open-turns";
 import { recordCall } from "./record-call";
 import { UpstreamError } from "./upstream-error";
-import type { UpstreamEvent, Usage } from "./upstream-event";
+import type { TakeEvent, UpstreamEvent, Usage } from "./upstream-event";
 
 /** Asks an upstream; see ask-upstream.ts. */
-export type Ask = (request: {
-  orgId: string;
-  body: ChatBody;
-  signal: AbortSignal;
-  trace?: Context | undefined;
-  isGuess?: boolean;
-  meter?: Meter;
-}) => AsyncIterable<UpstreamEvent>;
+export type Ask = (
+  request: {
+    orgId: string;
+    body: ChatBody;
+    signal: AbortSignal;
+    trace?: Context | undefined;
+    isGuess?: boolean;
+    meter?: Meter;
+  },
+  take: TakeEvent,
+) => Promise<void>;
+
+/** Gives Letta the next event of its answer. */
+export type Give = (event: UpstreamEvent) => void;
 
 /** What a turn's steps have been answered, so that a request which Letta repeats is answered again and not asked again. */
 const answered = new WeakMap<OpenTurn, Map<string, Promise<UpstreamEvent[]>>>();
@@ -45,13 +51,13 @@ const answered = new WeakMap<OpenTurn, Map<string, Promise<UpstreamEvent[]>>>();
  *
  * Each row has its test: __tests__/models/every-case.test.ts, compaction.test.ts, letta-fails.test.ts.
  */
-export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): AsyncGenerator<UpstreamEvent> {
+export async function answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask, give: Give): Promise<void> {
   const steps = answered.get(turn) ?? new Map<string, Promise<UpstreamEvent[]>>();
   answered.set(turn, steps);
   const key = canonical(body);
   const before = steps.get(key);
   if (before) {
-    yield* await before;
+    for (const event of await before) give(event);
     return;
   }
   const record: UpstreamEvent[] = [];
@@ -63,10 +69,10 @@ export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): Asy
     }),
   );
   try {
-    for await (const event of hearStep(turn, body, steps.size, ask)) {
+    await hearStep(turn, body, steps.size, ask, (event) => {
       record.push(event);
-      yield event;
-    }
+      give(event);
+    });
     settle(record);
   } catch (error) {
     steps.delete(key); // nothing was said: a repeated request may try again
@@ -75,7 +81,7 @@ export async function* answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask): Asy
   }
 }
 
-async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask): AsyncGenerator<UpstreamEvent> {
+async function hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask, give: Give): Promise<void> {
   const { orgId, turnId, agentId, signal, meter } = turn;
   const asked = step > 1 && turn.steer ? await turn.steer(body) : body;
   const guessed = takeGuess(turn, body);
@@ -83,7 +89,6 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
     forget(turn);
     throw new UpstreamError("cancelled", { code: "begins_anew" });
   }
-  const source = guessed ?? ask({ orgId, body: asked, signal, trace: turn.trace, meter });
   const begun = performance.now();
   let usage: Usage | null = null;
   let upstream: string | null = null;
@@ -94,39 +99,8 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
   turn.hear({ type: "asked", step });
   const forgotten = forget(turn);
   try {
-    for await (const event of source) {
-      const may = meter.heard(charsOf(event));
-      if (may !== true && !(await may)) throw new UpstreamError("cancelled");
-      switch (event.type) {
-        case "text":
-          text += event.text;
-          turn.hear({ type: "text", text: event.text });
-          break;
-        case "tool_call":
-          if (event.id !== null && event.name !== null)
-            turn.hear({ type: "tool_call", id: event.id, name: event.name, arguments: "" });
-          calls.push(event);
-          continue;
-        case "finish":
-          if (event.reason === "content_filter") turn.hear({ type: "failed", ...refused() });
-          if (event.reason === "length") turn.hear({ type: "failed", ...TOO_LONG });
-          if (event.reason === "tool_calls") yield* calls;
-          // Not after a steered step: Letta does not know what was asked with it.
-          if (event.reason === "stop" && calls.length === 0 && asked === body) remember(turn, body, text);
-          break;
-        case "usage":
-          usage = event.usage;
-          break;
-        case "begin":
-          upstream = event.upstream;
-          break;
-        case "reasoning":
-          break;
-        default:
-          event satisfies never;
-      }
-      yield event;
-    }
+    if (guessed) await guessed(counted);
+    else await ask({ orgId, body: asked, signal, trace: turn.trace, meter }, counted);
     turn.hear({ type: "answered", step });
   } catch (error) {
     const known = error instanceof UpstreamError ? error : new UpstreamError("unavailable", { cause: error });
@@ -145,7 +119,7 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
       throw known;
     }
     const reason = known.reason === "cancelled" ? "stop" : "length";
-    yield { type: "finish", reason };
+    give({ type: "finish", reason });
     if (asked === body) remember(turn, body, text);
     turn.hear({ type: "answered", step });
   } finally {
@@ -162,6 +136,47 @@ async function* hearStep(turn: OpenTurn, body: ChatBody, step: number, ask: Ask)
       guess,
       durationMs,
     });
+  }
+
+  /** Nobody has an event before it is counted. */
+  function counted(event: UpstreamEvent): void | Promise<void> {
+    const may = meter.heard(charsOf(event));
+    if (may === true) return hear(event);
+    return Promise.resolve(may).then((isPaid) => {
+      if (!isPaid) throw new UpstreamError("cancelled");
+      hear(event);
+    });
+  }
+  function hear(event: UpstreamEvent): void {
+    switch (event.type) {
+      case "text":
+        text += event.text;
+        turn.hear({ type: "text", text: event.text });
+        break;
+      case "tool_call":
+        if (event.id !== null && event.name !== null)
+          turn.hear({ type: "tool_call", id: event.id, name: event.name, arguments: "" });
+        calls.push(event);
+        return;
+      case "finish":
+        if (event.reason === "content_filter") turn.hear({ type: "failed", ...refused() });
+        if (event.reason === "length") turn.hear({ type: "failed", ...TOO_LONG });
+        if (event.reason === "tool_calls") for (const call of calls) give(call);
+        // Not after a steered step: Letta does not know what was asked with it.
+        if (event.reason === "stop" && calls.length === 0 && asked === body) remember(turn, body, text);
+        break;
+      case "usage":
+        usage = event.usage;
+        break;
+      case "begin":
+        upstream = event.upstream;
+        break;
+      case "reasoning":
+        break;
+      default:
+        event satisfies never;
+    }
+    give(event);
   }
 }
 

@@ -12,14 +12,15 @@ import { toUpstreamError } from "./upstream-error";
 import type { UpstreamEvent } from "./upstream-event";
 import { estimateUsage } from "./usage";
 
-/** The answer's events, those of one read together; `finish` and `usage` always at the end. Throws UpstreamError. */
-export async function* askOnce(
+/** Hands over the answer's events, those of one read together; `finish` and `usage` always at the end. Throws UpstreamError. */
+export async function askOnce(
   { upstream, model, key }: Candidate,
   body: JsonObject,
   limits: GatewayLimits,
   signal: AbortSignal,
-  traceHeaders: Record<string, string> = {},
-): AsyncGenerator<UpstreamEvent[], void> {
+  traceHeaders: Record<string, string>,
+  take: (events: UpstreamEvent[]) => void | Promise<void>,
+): Promise<void> {
   const deadlines = startDeadlines(limits, signal);
   const decoder = createChunkDecoder();
   let begun = false;
@@ -42,14 +43,13 @@ export async function* askOnce(
     }
     begun = true;
     const isJson = /^application\/json/i.test(String(headers["content-type"] ?? ""));
-    const events = isJson ? readWhole(answer, decoder) : readStream(answer, decoder, () => answer.destroy());
     let hasUsage = false;
-    for await (const batch of events) {
+    await (isJson ? readWhole : readStream)(answer, decoder, (batch) => {
       if (batch.length > 0) deadlines.progress();
       hasUsage ||= batch.some(({ type }) => type === "usage");
-      yield batch;
-    }
-    if (!hasUsage) yield [{ type: "usage", usage: estimateUsage(body, decoder.chars) }];
+      return take(batch);
+    });
+    if (!hasUsage) await take([{ type: "usage", usage: estimateUsage(body, decoder.chars) }]);
   } catch (thrown) {
     throw toUpstreamError(thrown, begun, deadlines.signal);
   } finally {

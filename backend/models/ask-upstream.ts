@@ -10,7 +10,7 @@ import type { JsonObject } from "./json";
 import { ATTEMPTS_MAX, BACKOFF_MS, type GatewayLimits, RETRY_AFTER_MS_MAX, readLimits } from "./limits";
 import type { Meter } from "./meter";
 import { UpstreamError } from "./upstream-error";
-import type { UpstreamEvent } from "./upstream-event";
+import { handEach, type TakeEvent, type UpstreamEvent } from "./upstream-event";
 import { estimateUsage } from "./usage";
 
 export interface Ask {
@@ -18,7 +18,7 @@ export interface Ask {
   orgId: string | null;
   /** OpenAI's chat completions request, as Letta made it. */
   body: JsonObject;
-  /** Ends the upstream's request at once; the iteration then throws UpstreamError "cancelled". */
+  /** Ends the upstream's request at once, with the UpstreamError "cancelled". */
   signal: AbortSignal;
   limits?: Partial<GatewayLimits>;
   /** What the request is a part of; what is active without it. */
@@ -30,12 +30,10 @@ export interface Ask {
 }
 
 /**
- * The model's answer as it comes: `begin`, words, `finish`, `usage`. Before the first word a failure is tried again, at another upstream
- * where one serves the model; after it, never. Throws UpstreamError.
- *
- * End it by `signal`: `return()` on an iteration that waits for a token waits with it.
+ * Hands over the model's answer as it comes: `begin`, words, `finish`, `usage`; resolves after its end. Before the first word a failure is
+ * tried again, at another upstream where one serves the model; after it, never. Throws UpstreamError. End it by `signal`.
  */
-export async function* askUpstream(asking: Ask): AsyncGenerator<UpstreamEvent, void> {
+export async function askUpstream(asking: Ask, take: TakeEvent): Promise<void> {
   const { orgId, body, signal, limits: own } = asking;
   const limits = { ...readLimits(), ...own };
   const total = startTotal(limits.totalMsMax, signal);
@@ -53,17 +51,13 @@ export async function* askUpstream(asking: Ask): AsyncGenerator<UpstreamEvent, v
       const asked = performance.now();
       const part = beginChat(asking, candidate, attempt);
       try {
-        for await (const events of askOnce(candidate, body, limits, total.signal, outgoing(part.context))) {
-          for (const event of events) {
-            if (!said) {
-              upstreamFirstToken.observe({ upstream: name }, (performance.now() - asked) / 1_000);
-              yield beginOf(candidate, attempt);
-            }
-            said = true;
-            describe(part, event);
-            yield event;
-          }
-        }
+        await askOnce(candidate, body, limits, total.signal, outgoing(part.context), (events) => {
+          for (const event of events) describe(part, event);
+          if (said || events.length === 0) return handEach(events, take);
+          said = true;
+          upstreamFirstToken.observe({ upstream: name }, (performance.now() - asked) / 1_000);
+          return handEach([beginOf(candidate, attempt), ...events], take);
+        });
         warm(candidate.coldKey);
         upstreamRequests.inc({ upstream: name, outcome: "ok" });
         part.end();

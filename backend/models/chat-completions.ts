@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { api } from "encore.dev/api";
 import log from "encore.dev/log";
-import { answerTurn } from "./answer-turn";
+import { answerTurn, type Give } from "./answer-turn";
 import type { ChatBody } from "./ask-ahead";
 import { askUpstream } from "./ask-upstream";
 import { askedBy, type LettaRequest, readLettaRequest } from "./asked-by";
@@ -14,7 +14,7 @@ import { BadRequest, readChatRequest } from "./read-request";
 import { recordCall } from "./record-call";
 import type { Price } from "./upstream";
 import { UpstreamError } from "./upstream-error";
-import type { UpstreamEvent, Usage } from "./upstream-event";
+import type { Usage } from "./upstream-event";
 
 const LETTA_USER = /^user-[0-9a-f-]{36}$/;
 
@@ -38,9 +38,9 @@ export const gatewayChat = api.raw(
       switch (whose.kind) {
         case "turn":
           // Not ended when Letta hangs up: the turn's readers go on.
-          return await answer(resp, body, answerTurn(whose.turn, body as ChatBody, askUpstream));
+          return await answer(resp, body, (give) => answerTurn(whose.turn, body as ChatBody, askUpstream, give));
         case "letta":
-          return await answer(resp, body, askForLetta(whose.orgId, body, gone.signal));
+          return await answer(resp, body, (give) => askForLetta(whose.orgId, body, gone.signal, give));
         case "elsewhere":
           if (await handOver(whose.owner, req, body, resp)) return;
           return refuse(resp, "no process runs the turn", asked);
@@ -58,17 +58,17 @@ export const gatewayChat = api.raw(
 );
 
 /** What Letta asks on its own account (summaries, when a conversation grows too long): answered, and accounted to its organization. */
-async function* askForLetta(orgId: string, body: JsonObject, signal: AbortSignal): AsyncGenerator<UpstreamEvent> {
+async function askForLetta(orgId: string, body: JsonObject, signal: AbortSignal, give: Give): Promise<void> {
   const begun = performance.now();
   let tokens: Usage | null = null;
   let upstream: string | null = null;
   let price: Price | null = null;
   try {
-    for await (const event of askUpstream({ orgId, body, signal })) {
+    await askUpstream({ orgId, body, signal }, (event) => {
       if (event.type === "usage") tokens = event.usage;
       if (event.type === "begin") ({ upstream, price } = event);
-      yield event;
-    }
+      give(event);
+    });
   } finally {
     recordCall({
       orgId,
@@ -93,39 +93,34 @@ function refuse(resp: ServerResponse, why: string, { user, agentId, conversation
   answerError(resp, new BadRequest(403, "This request belongs to no running turn."));
 }
 
-async function answer(resp: ServerResponse, body: JsonObject, events: AsyncIterable<UpstreamEvent>): Promise<void> {
-  if (body.stream === true) await answerStream(resp, body, events);
-  else await answerWhole(resp, body, events);
+/** Gives the events of an answer, from its beginning to its end. */
+type Say = (give: Give) => Promise<void>;
+
+async function answer(resp: ServerResponse, body: JsonObject, say: Say): Promise<void> {
+  if (body.stream === true) await answerStream(resp, body, say);
+  else await answerWhole(resp, body, say);
 }
 
-async function answerWhole(
-  resp: ServerResponse,
-  body: JsonObject,
-  events: AsyncIterable<UpstreamEvent>,
-): Promise<void> {
+async function answerWhole(resp: ServerResponse, body: JsonObject, say: Say): Promise<void> {
   const head = newHead(String(body.model));
   const answer = newAssembly();
-  for await (const event of events) assemble(answer, event);
+  await say((event) => assemble(answer, event));
   answerJson(resp, 200, wholeAnswer(head, answer));
 }
 
 /** The head is sent with the first event: until then an error still has a status. */
-async function answerStream(
-  resp: ServerResponse,
-  body: JsonObject,
-  events: AsyncIterable<UpstreamEvent>,
-): Promise<void> {
+async function answerStream(resp: ServerResponse, body: JsonObject, say: Say): Promise<void> {
   const head = newHead(String(body.model));
   const includeUsage = isObject(body.stream_options) && body.stream_options.include_usage === true;
-  for await (const event of events) {
+  await say((event) => {
     if (event.type === "begin") {
       resp.writeHead(200, { "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache" });
       resp.write(firstChunk(head));
-      continue;
+      return;
     }
     const text = chunkOf(head, event, includeUsage);
     if (text !== "") resp.write(text);
-  }
+  });
   resp.end(LAST_CHUNK);
 }
 

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Assembly, assemble, chunkOf, firstChunk, LAST_CHUNK, newAssembly, wholeAnswer } from "./assemble";
@@ -19,7 +20,7 @@ async function* body(text: string | Uint8Array, cuts: number[] = []): AsyncGener
 
 async function read(text: string | Uint8Array, cuts?: number[]): Promise<UpstreamEvent[]> {
   const events: UpstreamEvent[] = [];
-  for await (const batch of readStream(body(text, cuts), createChunkDecoder(), () => {})) events.push(...batch);
+  await readStream(Readable.from(body(text, cuts)), createChunkDecoder(), (batch) => void events.push(...batch));
   return events;
 }
 
@@ -97,9 +98,8 @@ describe("an answer", () => {
         const expected = { ...sent, text: wellFormed(sent.text), reasoning: wellFormed(sent.reasoning) };
         expect(streamed).toEqual(expected);
         const whole: UpstreamEvent[] = [];
-        for await (const batch of readWhole(body(JSON.stringify(wholeAnswer(HEAD, expected))), createChunkDecoder())) {
-          whole.push(...batch);
-        }
+        const text = body(JSON.stringify(wholeAnswer(HEAD, expected)));
+        await readWhole(text, createChunkDecoder(), (batch) => void whole.push(...batch));
         expect(folded(whole)).toEqual(expected);
       }),
     );

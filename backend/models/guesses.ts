@@ -1,5 +1,4 @@
 import log from "encore.dev/log";
-import { createPushQueue } from "../lib/push-queue";
 import type { Ask } from "./answer-turn";
 import { type ChatBody, predict, sameRequest } from "./ask-ahead";
 import { guessPays, noteGuess } from "./guess-pays";
@@ -7,12 +6,17 @@ import type { OpenTurn } from "./open-turns";
 import { type GuessOutcome, recordCall } from "./record-call";
 import type { Price } from "./upstream";
 import { UpstreamError } from "./upstream-error";
-import type { UpstreamEvent, Usage } from "./upstream-event";
+import type { TakeEvent, UpstreamEvent, Usage } from "./upstream-event";
 import { estimateUsage } from "./usage";
 
 interface Guess {
   body: ChatBody;
-  events: AsyncIterable<UpstreamEvent>;
+  /** What came before Letta's request did. */
+  events: UpstreamEvent[];
+  /** Takes what comes from now on. */
+  take: TakeEvent | null;
+  /** Settles as the request to the model does. */
+  ended: Promise<void>;
   /** Ends the upstream request: the guess was wrong, or its turn is over. */
   drop: AbortController;
   upstream: string | null;
@@ -27,7 +31,8 @@ interface Guess {
   begun: number;
 }
 
-const QUEUED_EVENTS_MAX = 100_000;
+/** Events that wait for Letta's request; a token is one. */
+const WAITING_EVENTS_MAX = 100_000;
 
 const guesses = new Map<OpenTurn, Guess>();
 /** Turns of which it is not decided yet whether they are asked ahead, and whose model was not asked meanwhile. */
@@ -60,34 +65,37 @@ export function guess(turn: OpenTurn, content: string, ask: Ask): void {
 
 function askGuess(turn: OpenTurn, body: ChatBody, ask: Ask): void {
   const drop = new AbortController();
-  const queue = createPushQueue<UpstreamEvent>(QUEUED_EVENTS_MAX);
-  const begun = performance.now();
   const made: Guess = {
     body,
-    events: queue,
+    events: [],
+    take: null,
+    ended: Promise.resolve(),
     drop,
     upstream: null,
     price: null,
     chars: 0,
     usage: null,
     refused: false,
-    begun,
+    begun: performance.now(),
   };
   guesses.set(turn, made);
-  void (async () => {
-    try {
-      const { orgId, trace, meter } = turn;
-      const signal = AbortSignal.any([turn.signal, drop.signal]);
-      for await (const event of ask({ orgId, body, signal, trace, isGuess: true, meter })) {
-        count(made, event);
-        queue.push(event);
-      }
-      queue.end();
-    } catch (error) {
-      made.refused = made.upstream === null && !(error instanceof UpstreamError && error.reason === "cancelled");
-      queue.fail(error);
-    }
-  })();
+  const { orgId, trace, meter } = turn;
+  const signal = AbortSignal.any([turn.signal, drop.signal]);
+  made.ended = ask({ orgId, body, signal, trace, isGuess: true, meter }, (event) => {
+    count(made, event);
+    if (made.take !== null) return made.take(event);
+    if (made.events.push(event) > WAITING_EVENTS_MAX) throw new UpstreamError("bad_response", { code: "too_long" });
+  });
+  made.ended.catch((error: unknown) => {
+    made.refused = made.upstream === null && !(error instanceof UpstreamError && error.reason === "cancelled");
+  });
+}
+
+/** Hands over what came so far, and then whatever comes, to its end. */
+async function follow(made: Guess, take: TakeEvent): Promise<void> {
+  for (let event = made.events.shift(); event !== undefined; event = made.events.shift()) await take(event);
+  made.take = take;
+  await made.ended;
 }
 
 function count(made: Guess, event: UpstreamEvent): void {
@@ -101,7 +109,7 @@ function count(made: Guess, event: UpstreamEvent): void {
 }
 
 /** The answer under way, when Letta asks what was guessed; otherwise the guess is dropped, and null. */
-export function takeGuess(turn: OpenTurn, body: ChatBody): AsyncIterable<UpstreamEvent> | null {
+export function takeGuess(turn: OpenTurn, body: ChatBody): ((take: TakeEvent) => Promise<void>) | null {
   deciding.delete(turn);
   const made = guesses.get(turn);
   if (!made) return null;
@@ -110,7 +118,7 @@ export function takeGuess(turn: OpenTurn, body: ChatBody): AsyncIterable<Upstrea
   noteGuess(turn, hit);
   if (hit) {
     totals.hits++;
-    return made.events;
+    return (take) => follow(made, take);
   }
   totals.misses++;
   discard(turn, made, "miss");

@@ -1,20 +1,18 @@
 /** The body of an upstream's answer as events: server-sent events, or JSON where a provider does not stream. */
+import type { Readable } from "node:stream";
 import { createParser } from "eventsource-parser";
+import { type Chunks, chunksOf } from "./chunks";
 import type { ChunkDecoder } from "./decode-chunk";
 import { parseJson } from "./json";
 import { AFTER_FINISH_MS_MAX, EVENT_CHARS_MAX, WHOLE_BYTES_MAX } from "./limits";
 import { UpstreamError } from "./upstream-error";
 import type { UpstreamEvent } from "./upstream-event";
 
-/**
- * Bytes of an event stream. Yields the events of each read together. Throws UpstreamError, or what the connection threw. `close` ends a
- * connection of which more could come.
- */
-export async function* readStream(
-  body: AsyncIterable<Uint8Array>,
-  decoder: ChunkDecoder,
-  close: () => void,
-): AsyncGenerator<UpstreamEvent[], void> {
+/** Takes the events of one read, together. What it returns is waited for before more is read. */
+type TakeBatch = (events: UpstreamEvent[]) => void | Promise<void>;
+
+/** Reads the bytes of an event stream to the end of the answer. Throws UpstreamError, what the connection threw, or what `take` does. */
+export async function readStream(body: Readable, decoder: ChunkDecoder, take: TakeBatch): Promise<void> {
   let events: UpstreamEvent[] = [];
   let failure: UpstreamError | null = null;
   let done = false;
@@ -38,7 +36,7 @@ export async function* readStream(
     },
   });
   const utf8 = new TextDecoder();
-  const chunks = body[Symbol.asyncIterator]();
+  const chunks = chunksOf(body);
   let ended = false;
   try {
     while (!done && !ended) {
@@ -48,38 +46,41 @@ export async function* readStream(
       if (events.length > 0) {
         const batch = events;
         events = [];
-        yield batch;
+        const waits = take(batch);
+        if (waits) await waits;
       }
       if (failure) throw failure;
     }
-    yield decoder.end(done);
+    await take(decoder.end(done));
   } finally {
-    if (done) void readToEnd(chunks, close);
-    else close();
+    if (done) void readToEnd(chunks, body);
+    else body.destroy();
   }
 }
 
 /** The next bytes; null at the end. Once the finish reason has come, an end of any kind, or none for long, is a good end. */
-async function nextChunk(chunks: AsyncIterator<Uint8Array>, decoder: ChunkDecoder): Promise<Uint8Array | null> {
-  const next = chunks.next().then((result) => (result.done ? null : result.value));
-  if (!decoder.finished) return next;
+function nextChunk(chunks: Chunks, decoder: ChunkDecoder): Promise<Uint8Array | null> {
+  return decoder.finished ? nextInTime(chunks) : chunks.next();
+}
+
+async function nextInTime(chunks: Chunks): Promise<Uint8Array | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(resolve, AFTER_FINISH_MS_MAX, null);
   });
   try {
-    return await Promise.race([next.catch(() => null), late]);
+    return await Promise.race([chunks.next().catch(() => null), late]);
   } finally {
     clearTimeout(timer);
   }
 }
 
 /** After `[DONE]` only the end of the HTTP body is to come. Read, the connection serves again; nobody waits for it. */
-async function readToEnd(chunks: AsyncIterator<Uint8Array>, close: () => void): Promise<void> {
-  const timer = setTimeout(close, AFTER_FINISH_MS_MAX);
+async function readToEnd(chunks: Chunks, body: Readable): Promise<void> {
+  const timer = setTimeout(() => body.destroy(), AFTER_FINISH_MS_MAX);
   try {
-    for (let n = 0; n < END_CHUNKS_MAX; n++) if ((await chunks.next()).done) return;
-    close();
+    for (let n = 0; n < END_CHUNKS_MAX; n++) if ((await chunks.next()) === null) return;
+    body.destroy();
   } catch {
     // The answer is complete; how its connection ended does not matter.
   } finally {
@@ -90,13 +91,13 @@ async function readToEnd(chunks: AsyncIterator<Uint8Array>, close: () => void): 
 const END_CHUNKS_MAX = 10;
 
 /** A whole `chat.completion`. */
-export async function* readWhole(
+export async function readWhole(
   body: AsyncIterable<Uint8Array>,
   decoder: ChunkDecoder,
-): AsyncGenerator<UpstreamEvent[], void> {
+  take: TakeBatch,
+): Promise<void> {
   const events = decoder.decode(parseJson(await readText(body, WHOLE_BYTES_MAX)));
-  if (events.length > 0) yield events;
-  yield decoder.end(false);
+  await take([...events, ...decoder.end(false)]);
 }
 
 /** A body as text; UpstreamError when it is longer than so many bytes. */

@@ -11,6 +11,20 @@ export type UpstreamEvent =
   | { type: "finish"; reason: FinishReason }
   | { type: "usage"; usage: Usage };
 
+/**
+ * Whoever is handed an answer's events, one after the other as they come. What it returns is waited for before the next, which is seldom:
+ * a token goes from the upstream's bytes to its readers in one call, without a promise (measured: bench/fanout, 100 threads).
+ */
+export type TakeEvent = (event: UpstreamEvent) => void | Promise<void>;
+
+/** Hands over several. */
+export function handEach(events: readonly UpstreamEvent[], take: TakeEvent): void | Promise<void> {
+  for (const [index, event] of events.entries()) {
+    const waits = take(event);
+    if (waits) return waits.then(() => handEach(events.slice(index + 1), take));
+  }
+}
+
 export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter";
 
 /** Tokens of one request. */

@@ -1,6 +1,5 @@
 import { forOrg } from "../../letta/for-org";
 import { LettaError, type LettaOrg } from "../../lib/letta-client";
-import { createPushQueue, type PushQueue } from "../../lib/push-queue";
 import { inPart, SpanKind } from "../../lib/tracing";
 import { forget } from "../../models/ask-ahead";
 import { askUpstream } from "../../models/ask-upstream";
@@ -10,10 +9,8 @@ import { usageOf } from "../../models/usage";
 import { type Forgotten, findForgotten } from "./forgotten";
 import { otidOf } from "./otid";
 import { createSteer } from "./steer";
-import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
+import { SourceError, type TurnEvent, type TurnInput, type TurnSource } from "./turn-source";
 
-/** Events between the model and the log; a token is one. */
-const QUEUED_EVENTS_MAX = 100_000;
 /** How long Letta may take to store what it was given when a turn is stopped, before nobody waits for it any more. */
 const STORE_MS_MAX = 5_000;
 /** How long Letta may keep a turn to itself, asking no model. */
@@ -24,9 +21,11 @@ const LETTA_MS_MAX = 90_000;
  * from Graphyn's own model gateway (models/), before Letta has them. When the turn is stopped, Letta is given what was said so far as
  * the answer, and this source ends once Letta has stored it: its memory equals what people read.
  */
-export async function* gatewaySource(input: TurnInput, signal: AbortSignal): AsyncGenerator<TurnEvent> {
-  const queue = createPushQueue<TurnEvent>(QUEUED_EVENTS_MAX);
-  const words = createWords(queue);
+export const gatewaySource: TurnSource = async (input, signal, tell) => {
+  let isOver = false; // a model that still speaks when Letta has given up is not heard
+  const words = createWords((event) => {
+    if (!isOver) tell(event);
+  });
   const letta = await forOrg(input.orgId);
   // What an earlier, stopped turn of this conversation may still ask must not be taken for this one's.
   await letta.settled(input.conversationId);
@@ -55,32 +54,32 @@ export async function* gatewaySource(input: TurnInput, signal: AbortSignal): Asy
     steer: createSteer(input),
   };
   const close = openTurn(turn);
-  const asking = inPart("POST letta conversation messages", { kind: SpanKind.CLIENT }, async (part) => {
-    turn.trace = part.context;
-    const admitted = () => {
-      input.admitted();
-      silence.begin();
-      guess(turn, input.content, askUpstream); // not sooner: who waits for Letta must not keep the model busy
-    };
-    await askLetta(letta, { ...input, admitted }, { signal, late }, queue, words, () => forgotten);
-  }).finally(() => {
+  try {
+    await inPart("POST letta conversation messages", { kind: SpanKind.CLIENT }, async (part) => {
+      turn.trace = part.context;
+      const admitted = () => {
+        input.admitted();
+        silence.begin();
+        guess(turn, input.content, askUpstream); // not sooner: who waits for Letta must not keep the model busy
+      };
+      await askLetta(letta, { ...input, admitted }, { signal, late }, tell, words, () => forgotten);
+    });
+  } finally {
+    isOver = true;
     silence.end();
     close();
     dropGuess(turn);
-  });
-  try {
-    yield* queue;
-  } finally {
-    await asking;
   }
-}
+};
+
+type Tell = (event: TurnEvent) => void;
 
 async function askLetta(
   letta: LettaOrg,
   { conversationId, lettaAgentId, content, turnId, attempt, model, meter, admitted }: TurnInput,
   // Not the turn's own signal ends the waiting for Letta, which is to store what was said; `late` does when it does not in time.
   { signal, late }: { signal: AbortSignal; late: AbortController },
-  queue: PushQueue<TurnEvent>,
+  tell: Tell,
   words: Words,
   forgotten: () => Forgotten | null,
 ): Promise<void> {
@@ -91,20 +90,20 @@ async function askLetta(
     for (const event of await letta.sendWhole(message)) {
       switch (event.type) {
         case "run":
-          queue.push({ type: "run", run_id: event.runId });
+          tell({ type: "run", run_id: event.runId });
           break;
         case "text":
           words.fromLetta(event.text);
           break;
         case "tool_return":
-          queue.push({ type: "tool_return", id: event.toolCallId, ok: event.status === "success" });
+          tell({ type: "tool_return", id: event.toolCallId, ok: event.status === "success" });
           break;
         case "usage":
           // The gateway has counted what came through it.
           if (!words.asked()) meter.took({ model, price: null }, usageOf(event.promptTokens, event.completionTokens));
           break;
         case "stop":
-          queue.push({ type: "end", stop_reason: event.reason, stored: words.stored() });
+          tell({ type: "end", stop_reason: event.reason, stored: words.stored() });
           break;
         case "tool_call": // heard from the model already
         case "reasoning":
@@ -114,25 +113,22 @@ async function askLetta(
           event satisfies never;
       }
     }
-    // Letta has stored what was said; that the model broke off before its end is the turn's failure all the same.
-    const failure = words.failure();
-    if (failure) queue.fail(failure);
-    else queue.end();
   } catch (error) {
     // Letta has stored an answer that it calls too long (letta_agent_v3.py: after its messages), such as one that broke off.
     if (error instanceof LettaError && error.code === "max_tokens_exceeded")
-      queue.push({ type: "end", stop_reason: "max_tokens_exceeded", stored: words.stored() });
+      tell({ type: "end", stop_reason: "max_tokens_exceeded", stored: words.stored() });
     if (words.failure() === null) forget({ conversationId, lettaAgentId }); // Letta itself failed, and has not kept what it was answered
     // The model's own reason says more than what Letta makes of it.
     const known = forgotten() ?? words.failure() ?? error;
-    queue.fail(
-      known instanceof LettaError
-        ? new SourceError(known.kind, known.message, known.retryable, { cause: known })
-        : known,
-    );
+    throw known instanceof LettaError
+      ? new SourceError(known.kind, known.message, known.retryable, { cause: known })
+      : known;
   } finally {
     signal.removeEventListener("abort", onStop);
   }
+  // Letta has stored what was said; that the model broke off before its end is the turn's failure all the same.
+  const failure = words.failure();
+  if (failure) throw failure;
 }
 
 /** Tells when Letta has had the turn for too long without asking a model; while a model works, its own bounds hold. */
@@ -166,7 +162,7 @@ interface Words {
 }
 
 /** Joins the steps of a turn to one text: a further step that speaks begins a new paragraph. */
-function createWords(queue: PushQueue<TurnEvent>): Words {
+function createWords(tell: Tell): Words {
   const steps: string[] = []; // what was said in each
   const told: string[] = []; // what Letta said of them
   let unheard = true; // whether the current step came past our gateway, unheard
@@ -176,7 +172,7 @@ function createWords(queue: PushQueue<TurnEvent>): Words {
   const say = (text: string) => {
     if (text === "") return;
     const step = steps.pop() ?? "";
-    queue.push({ type: "text", text: step === "" && spoken() ? `\n\n${text}` : text });
+    tell({ type: "text", text: step === "" && spoken() ? `\n\n${text}` : text });
     steps.push(step + text);
   };
   return {
@@ -192,7 +188,7 @@ function createWords(queue: PushQueue<TurnEvent>): Words {
           say(event.text);
           break;
         case "tool_call":
-          queue.push(event);
+          tell(event);
           break;
         case "answered":
           break;

@@ -2,10 +2,10 @@ import { forOrg } from "../../letta/for-org";
 import { LettaError } from "../../lib/letta-client";
 import { estimateTokens, usageOf } from "../../models/usage";
 import { otidOf } from "./otid";
-import { SourceError, type TurnEvent, type TurnInput } from "./turn-source";
+import { SourceError, type TurnSource } from "./turn-source";
 
 /** The TurnSource that passes on Letta's own token stream. */
-export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncGenerator<TurnEvent> {
+export const lettaRelay: TurnSource = async (input, signal, tell) => {
   const { orgId, turnId, attempt, conversationId, content, model, meter, admitted } = input;
   // What Letta puts before the message is not seen here.
   const prompt = Math.max(meter.expectedPrompt(), estimateTokens(content.length));
@@ -18,7 +18,7 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
     for await (const event of letta.streamMessage({ conversationId, content, otid, signal, admitted })) {
       switch (event.type) {
         case "run":
-          yield { type: "run", run_id: event.runId };
+          tell({ type: "run", run_id: event.runId });
           break;
         case "text": {
           // An agent may speak, use a tool, and speak again: two messages in Letta, two paragraphs of one answer here.
@@ -26,20 +26,20 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
           speaking = event.messageId;
           const may = meter.heard(event.text.length);
           if (may !== true && !(await may)) return;
-          yield { type: "text", text: next ? `\n\n${event.text}` : event.text };
+          tell({ type: "text", text: next ? `\n\n${event.text}` : event.text });
           break;
         }
         case "tool_call":
-          yield { type: "tool_call", id: event.toolCallId, name: event.name ?? "", arguments: event.arguments };
+          tell({ type: "tool_call", id: event.toolCallId, name: event.name ?? "", arguments: event.arguments });
           break;
         case "tool_return":
-          yield { type: "tool_return", id: event.toolCallId, ok: event.status === "success" };
+          tell({ type: "tool_return", id: event.toolCallId, ok: event.status === "success" });
           break;
         case "usage":
           meter.ended(usageOf(event.promptTokens, event.completionTokens), true);
           break;
         case "stop":
-          yield { type: "end", stop_reason: event.reason, stored: event.reason !== "cancelled" };
+          tell({ type: "end", stop_reason: event.reason, stored: event.reason !== "cancelled" });
           break;
         case "reasoning":
         case "approval_request":
@@ -55,4 +55,4 @@ export async function* lettaRelay(input: TurnInput, signal: AbortSignal): AsyncG
   } finally {
     meter.ended(null, speaking !== null || signal.aborted);
   }
-}
+};

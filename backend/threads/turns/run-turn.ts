@@ -24,7 +24,7 @@ import { takeRoom } from "./room";
 import { makeSayable } from "./sayable";
 import { settleAndTell } from "./settle";
 import { type StopReason, stopped } from "./stopped";
-import { SourceError, type TurnSource } from "./turn-source";
+import { SourceError, type TurnEvent, type TurnSource } from "./turn-source";
 
 export interface TurnToRun {
   orgId: string;
@@ -228,6 +228,47 @@ async function listen(
     spent: null,
     inLetta: false,
   };
+  const { orgId, threadId, turnId } = turn;
+  const tooLong = new AbortController();
+  const ends = AbortSignal.any([signal, tooLong.signal]);
+  let start: LogEntry | null | undefined; // not known yet
+  let early: string[] = []; // said before it was
+  const say = (said: string) => {
+    if (start === undefined) early.push(said);
+    if (!start) return; // or somebody else has the turn
+    if (outcome.firstTokenMs === null) {
+      outcome.firstTokenMs = Math.round(performance.now() - begun);
+      firstToken.observe(outcome.firstTokenMs / 1_000);
+    }
+    speak(orgId, threadId, { turnId, agentId: turn.seat.agent_id, startSeq: start.seq }, said);
+    addText(text, said);
+    if (text.text.length > ANSWER_CHARS_MAX) tooLong.abort();
+  };
+  const isStarted = started.then((entry) => {
+    start = entry;
+    for (const said of early) say(said);
+    early = [];
+  });
+  const take = (event: TurnEvent) => {
+    switch (event.type) {
+      case "text": {
+        const said = sayable(event.text);
+        if (said !== "" && !tooLong.signal.aborted) say(said);
+        break;
+      }
+      case "run":
+        outcome.runId = event.run_id;
+        break;
+      case "tool_call":
+      case "tool_return":
+        break;
+      case "end":
+        outcome.inLetta = event.stored;
+        break;
+      default:
+        event satisfies never;
+    }
+  };
   let seat = turn.seat;
   let content: string | null = null;
   for (let attempt = turn.attempt; ; attempt++) {
@@ -236,54 +277,27 @@ async function listen(
       const conversationId = await ensureConversation(turn.orgId, turn.threadId, turn.seat);
       if (signal.aborted) return stopped(outcome, signal);
       content ??= await settleAndTell({ ...turn, seat }, conversationId);
-      const { orgId, threadId, turnId } = turn;
-      for await (const event of source(
-        {
-          orgId,
-          threadId,
-          turnId,
-          agentId: seat.agent_id,
-          lettaAgentId,
-          conversationId,
-          content,
-          askAhead: ASKS_AHEAD ? seat.ask_ahead : "off",
-          attempt,
-          model: modelId(seat.model),
-          meter,
-          admitted,
-        },
-        signal,
-      )) {
-        switch (event.type) {
-          case "text": {
-            const said = sayable(event.text);
-            if (said === "") break;
-            const start = await started;
-            if (start === null) return outcome;
-            if (outcome.firstTokenMs === null) {
-              outcome.firstTokenMs = Math.round(performance.now() - begun);
-              firstToken.observe(outcome.firstTokenMs / 1_000);
-            }
-            speak(orgId, threadId, { turnId, agentId: turn.seat.agent_id, startSeq: start.seq }, said);
-            addText(text, said);
-            if (text.text.length > ANSWER_CHARS_MAX) {
-              throw new SourceError("answer_too_long", "The agent's answer grew too long and was ended.", false);
-            }
-            break;
-          }
-          case "run":
-            outcome.runId = event.run_id;
-            break;
-          case "tool_call":
-          case "tool_return":
-            break;
-          case "end":
-            outcome.inLetta = event.stored;
-            break;
-          default:
-            event satisfies never;
-        }
-      }
+      const input = {
+        orgId,
+        threadId,
+        turnId,
+        agentId: seat.agent_id,
+        lettaAgentId,
+        conversationId,
+        content,
+        askAhead: ASKS_AHEAD ? seat.ask_ahead : ("off" as const),
+        attempt,
+        model: modelId(seat.model),
+        meter,
+        admitted,
+      };
+      await source(input, ends, take)
+        .catch((error: unknown) => {
+          if (!tooLong.signal.aborted) throw error; // else it was stopped by that
+        })
+        .finally(() => isStarted);
+      if (tooLong.signal.aborted)
+        throw new SourceError("answer_too_long", "The agent's answer grew too long and was ended.", false);
       outcome.durationMs = Math.round(performance.now() - begun);
       return signal.aborted ? stopped(outcome, signal) : outcome;
     } catch (error) {

@@ -3,7 +3,8 @@ import type { TurnMeter } from "../../usage/meter";
 
 /**
  * The one seam a turn takes its words from. Its first implementation relays Letta's own stream (letta-relay.ts).
- * A source yields events until `end`; it throws a SourceError when the answer cannot be had. It stops when `signal` says so.
+ * A source tells events as they come and resolves after the last; it throws a SourceError when the answer cannot be had. It stops when
+ * `signal` says so. What it tells is taken at once: between the model and the readers no promise stands for each token.
  */
 export type TurnEvent =
   | { type: "text"; text: string }
@@ -34,7 +35,7 @@ export interface TurnInput {
   admitted: () => void;
 }
 
-export type TurnSource = (input: TurnInput, signal: AbortSignal) => AsyncIterable<TurnEvent>;
+export type TurnSource = (input: TurnInput, signal: AbortSignal, tell: (event: TurnEvent) => void) => Promise<void>;
 
 /** Why there is no answer: a stable reason, a sentence for people, and whether trying again can help. */
 export class SourceError extends Error {
