@@ -85,9 +85,10 @@ export const search = api(
           m.branch, m.origin, m.created_at, coalesce(not b.visible @> m.seq, false) as rewound,
           t.title as thread_title, f.score::float8 as score, f.words, f.meaning
         from fused f
-          join messages m on m.org_id = ${orgID} and m.id = f.id
-          join threads t on (t.org_id, t.id) = (m.org_id, m.thread_id)
-          left join thread_branches b on (b.org_id, b.thread_id, b.branch) = (t.org_id, t.id, t.branch)
+          cross join lateral (select * from messages where org_id = ${orgID} and id = f.id limit 1) m
+          cross join lateral (select title, branch from threads where org_id = ${orgID} and id = m.thread_id limit 1) t
+          left join lateral (
+            select visible from thread_branches where org_id = ${orgID} and thread_id = m.thread_id and branch = t.branch limit 1) b on true
         order by f.score desc, m.id desc`;
     });
     return { semantic: vector !== null, results: rows.map(toResult) };
