@@ -48,8 +48,9 @@ const answered = new WeakMap<OpenTurn, Map<string, Promise<UpstreamEvent[]>>>();
  * | Letta's own request for a summary         | nothing      | the summary                    | is not touched   |
  * | Letta fails when it has the answer        | the answer   | the answer, and keeps nothing  | completes or fails; the agent is told with its next turn |
  * | Letta lacks the conversation's last answer | nothing yet | an error, and keeps nothing    | begins anew, and tells what Letta lacks |
+ * | a request for an earlier turn comes late  | nothing      | a refusal (asked-by.ts)        | is not touched   |
  *
- * Each row has its test: __tests__/models/every-case.test.ts, compaction.test.ts, letta-fails.test.ts.
+ * Each row has its test: __tests__/models/every-case.test.ts, compaction.test.ts, letta-fails.test.ts, hand-over.test.ts.
  */
 export async function answerTurn(turn: OpenTurn, body: ChatBody, ask: Ask, give: Give): Promise<void> {
   const steps = answered.get(turn) ?? new Map<string, Promise<UpstreamEvent[]>>();

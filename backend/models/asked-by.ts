@@ -8,6 +8,8 @@ export interface LettaRequest {
   /** From the end of the system message; null for what Letta asks on its own account, such as summaries. */
   agentId: string | null;
   conversationId: string | null;
+  /** Whether somebody says this in it, in so many words. */
+  says(content: string): boolean;
 }
 
 export type AskedBy =
@@ -39,16 +41,31 @@ export function readLettaRequest(body: { user?: unknown; messages?: unknown }): 
     user: typeof body.user === "string" ? body.user : "",
     agentId: find(/^- AGENT_ID: (agent-[0-9a-f-]{36})$/m),
     conversationId: find(/^- CONVERSATION_ID: (conv-[0-9a-f-]{36})$/m),
+    says: (content) =>
+      messages.some((message) => message.role === "user" && textOf(message.content).trim() === content.trim()),
   };
 }
 
-/** Whose request it is. Tenant, agent, conversation and running turn must belong together, or it is nobody's. */
-export async function askedBy({ user, agentId, conversationId }: LettaRequest): Promise<AskedBy> {
+/** A content is text, or a list of parts of which some are. */
+function textOf(content: unknown): string {
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return "";
+  return (content as { text?: unknown }[]).map(({ text }) => (typeof text === "string" ? text : "")).join("");
+}
+
+/**
+ * Whose request it is. Tenant, agent, conversation and running turn must belong together, or it is nobody's. Nor is one that came late: Letta
+ * asked it for an earlier turn of the conversation, and it waited in a process that stood still, or on the way. It lacks what the
+ * running turn was told, and its answer would be mixed into the running one's.
+ */
+export async function askedBy({ user, agentId, conversationId, says }: LettaRequest): Promise<AskedBy> {
   if (conversationId !== null) {
     const turn = findOpenTurn(conversationId);
     if (turn) {
-      if (turn.lettaUserId === user && turn.lettaAgentId === agentId) return { kind: "turn", turn };
-      return { kind: "nobody", why: "the turn belongs to another tenant or agent" };
+      if (turn.lettaUserId !== user || turn.lettaAgentId !== agentId)
+        return { kind: "nobody", why: "the turn belongs to another tenant or agent" };
+      if (!says(turn.content)) return { kind: "nobody", why: "it was asked for an earlier turn" };
+      return { kind: "turn", turn };
     }
   }
   const orgId = await orgOfLettaUser(user);

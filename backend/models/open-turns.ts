@@ -25,6 +25,8 @@ export interface OpenTurn {
   readonly lettaUserId: string;
   readonly lettaAgentId: string;
   readonly conversationId: string;
+  /** What Letta was told, as its requests for this turn have it. */
+  readonly content: string;
   readonly askAhead: AskAhead;
   /** What requests to the model on its behalf are parts of, once Letta is asked. */
   trace?: Context | undefined;

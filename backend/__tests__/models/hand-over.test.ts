@@ -31,4 +31,25 @@ describe("several processes", () => {
     expect(await behind.lastInLetta(threadId, "assistant_message")).toBe(stored(received));
     expect(await behind.asked(`over there ${threadId}`)).toHaveLength(1);
   });
+
+  it("give a request that came late to no later turn of its conversation, whose words it would be mixed into (SSE-2, THR-3)", async () => {
+    const { threadId, ask } = await behind.thread("dev-n20-r20");
+    await ask(`first ${threadId}`);
+    const [late] = await behind.asked(`first ${threadId}`);
+    const second = ask(`second ${threadId}`);
+    await expect.poll(() => behind.asked(`second ${threadId}`), { timeout: 20_000 }).toHaveLength(1);
+    const key = behind.stack.config.env?.ModelGatewayKey ?? "";
+    for (const url of [behind.stack.url, other.url]) {
+      const answer = await fetch(`${url}/internal/models/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: JSON.stringify({ ...late?.body, user: behind.user }),
+      });
+      expect(answer.status).toBe(403);
+      expect(await answer.text()).toContain("belongs to no running turn");
+    }
+    const received = await second;
+    expect(shown(received)).toBe(stored(received));
+    expect(stored(received)).toBe(Array.from({ length: 20 }, (_, at) => at + 1).join(" "));
+  });
 });

@@ -40,6 +40,7 @@ export const gatewaySource: TurnSource = async (input, signal, tell) => {
     lettaUserId: letta.lettaUserId,
     lettaAgentId: input.lettaAgentId,
     conversationId: input.conversationId,
+    content: input.content,
     askAhead: input.askAhead,
     signal,
     meter: input.meter,
