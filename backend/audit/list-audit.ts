@@ -2,6 +2,7 @@ import { api } from "encore.dev/api";
 import type { Max, MaxLen, Min } from "encore.dev/validate";
 import { tenant } from "../db/tenant";
 import { invalid } from "../lib/errors";
+import { whole } from "../lib/whole";
 import { caller } from "../organizations/caller";
 import type { AuditRow } from "./entry";
 import { auditSeq } from "./verify-audit";
@@ -60,6 +61,7 @@ export const listAudit = api(
     ...times
   }: ListAuditRequest): Promise<ListAuditResponse> => {
     const { orgID } = caller();
+    whole("limit", limit);
     const before = cursor === undefined ? null : auditSeq(cursor);
     const since = times.since === undefined ? null : time("since", times.since);
     const until = times.until === undefined ? null : time("until", times.until);
@@ -96,7 +98,8 @@ function shown(row: AuditRow): AuditEntry {
 }
 
 function time(field: "since" | "until", text: string): Date {
-  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? new Date(text) : new Date(Number.NaN);
+  // PostgreSQL has no year 0.
+  const at = /^(?!0000)\d{4}-\d{2}-\d{2}/.test(text) ? new Date(text) : new Date(Number.NaN);
   if (!Number.isNaN(at.getTime())) return at;
   throw invalid("bad_time", `${field}: this is no time.`, "Give it as RFC 3339: 2026-11-30T12:00:00Z.", {
     context: null,

@@ -10,6 +10,7 @@ const BATCH = 50;
 /**
  * Gives copied messages the embeddings of the messages they were copied from, so that nothing is embedded twice. Those whose origin has
  * none are embedded here, many in one request: a job for each would keep the queue from everybody else. Repeating it changes nothing.
+ * What is erased meanwhile gets none: as embed-message.ts.
  */
 export const copyEmbeddings: Task = async (payload) => {
   if (!embeddingsConfigured()) return; // enqueued when there was an endpoint
@@ -27,7 +28,8 @@ export const copyEmbeddings: Task = async (payload) => {
         select m.org_id, m.id, e.embedding
         from messages m cross join lateral (
           select embedding from message_embeddings e where e.org_id = m.org_id and e.message_id = m.origin->>'message_id' limit 1) e
-        where m.org_id = ${org_id} and m.thread_id = ${thread_id} and m.seq > ${at} and m.seq <= ${to}
+        where m.org_id = ${org_id} and m.thread_id = ${thread_id} and m.seq > ${at} and m.seq <= ${to} and m.status <> 'erased'
+        for share of m
         on conflict (org_id, message_id) do nothing`;
       return tx.queryAll<{ id: string; content: string }>`
         select m.id, m.content from messages m
@@ -46,7 +48,8 @@ export const copyEmbeddings: Task = async (payload) => {
         insert into message_embeddings (org_id, message_id, embedding)
         select m.org_id, m.id, r.embedding::vector
         from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r(id text, embedding text)
-          join messages m on m.org_id = ${org_id} and m.id = r.id
+          join messages m on m.org_id = ${org_id} and m.id = r.id and m.status <> 'erased'
+        for share of m
         on conflict (org_id, message_id) do nothing`,
     );
   }

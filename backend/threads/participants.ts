@@ -9,7 +9,7 @@ import { auditThread, changedSeats } from "./audit-thread";
 import { inThread, lookInThread, requireLockedThread, requireThread } from "./in-thread";
 import { joinThread } from "./join-thread";
 import { publish } from "./live/channels";
-import { type ParticipantRole, requireMay, standingOf } from "./roles";
+import { type ParticipantRole, requireMay, requireMayBring, standingOf } from "./roles";
 import type { AgentSeat, ParticipantView, ThreadContext } from "./thread-context";
 import { prepareConversations } from "./turns/conversation";
 
@@ -50,6 +50,7 @@ export const addParticipants = api(
       const joins = themself && (role ?? "listener") === "listener" && standingOf(before, who.userID) === "outsider";
       requireMay(before, who, joins ? "join" : "invite");
       if (role === "host") requireMay(before, who, "change_roles");
+      await requireMayBring(tx, before, who, people);
       entries = await joinThread(tx, orgID, id, { people, agents, role: roleOf(role, joins, who.role) });
       const { context, agents: here } = await requireThread(tx, orgID, id);
       seats = here;

@@ -1,4 +1,5 @@
 import { ErrCode } from "encore.dev/api";
+import type { Tx } from "../db/tenant";
 import { problem } from "../lib/errors";
 import type { Caller } from "../organizations/authenticate";
 import { type ParticipantRole, type Standing, THREAD_ROLES, type ThreadAction } from "../organizations/policy";
@@ -30,6 +31,20 @@ export function requireStanding(state: ThreadState, standing: Standing, action: 
       : "Ask a host of the thread (details.hosts) to do it or to change the role, or use a key of an owner or admin of the organization.",
     { action, role: standing, allowed_roles: allowed, hosts: hostsOf(state).map((host) => host.user_id) },
   );
+}
+
+/**
+ * Refuses a caller who brings guests of the organization into a thread without being allowed to ask guests in: they would read all of it,
+ * and be of another organization.
+ */
+export async function requireMayBring(tx: Tx, state: ThreadState, who: Caller, people: string[]): Promise<void> {
+  const here = new Set(state.context.participants.map((p) => p.user_id));
+  const coming = people.filter((id) => !here.has(id));
+  if (coming.length === 0) return;
+  const guest = await tx.queryRow`
+    select 1 as here from members
+    where org_id = ${who.orgID} and user_id = any(${coming}::text[]) and role = 'guest' limit 1`;
+  if (guest) requireMay(state, who, "invite_guests");
 }
 
 /** The thread's hosts, in the order they came. */

@@ -125,7 +125,8 @@ export const getUsage = api(
   },
 );
 
-const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/;
+/** PostgreSQL has no year 0. */
+const TIME = /^(?!0000)\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/;
 
 function readTime(name: string, text: string): Date {
   const hasZone = /(Z|[+-]\d\d:\d\d)$/.test(text) || !text.includes("T"); // a bare date is UTC's

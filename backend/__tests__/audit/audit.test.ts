@@ -272,6 +272,8 @@ describe("GET /audit", () => {
     const reason = async (path: string) => (await org.call<Problem>("GET", path)).body.details.reason;
     expect(await reason("/audit?cursor=x")).toBe("bad_cursor");
     expect(await reason("/audit?since=yesterday")).toBe("bad_time");
+    expect(await reason("/audit?since=0000-01-01")).toBe("bad_time");
+    expect(await reason("/audit?limit=1.5")).toBe("not_a_whole_number");
     expect(await reason("/audit/verify?cursor=-1")).toBe("bad_cursor");
     expect(await reason("/audit/verify?head=1")).toBe("bad_audit_head");
   });

@@ -64,6 +64,34 @@ describe("an invitation into a thread of another organization", () => {
     expect((await guest.call("GET", `/threads/${id}`)).status).toBe(404);
   });
 
+  it("is what it takes to bring a guest into a thread: a speaker cannot, neither by id nor by merging another thread in (AGT-2)", async () => {
+    const speaker = await newPerson(host, "Speaker");
+    const { api_key } = await ok(host.call<{ api_key: string }>("POST", "/api-keys", { name: "s", user_id: speaker }));
+    const { body: theirs } = await request<{ thread: { id: string } }>(
+      host.url,
+      "POST",
+      "/threads",
+      {},
+      {
+        authorization: `Bearer ${api_key}`,
+      },
+    );
+    const { user_id } = await ok(accept(home, (await invite(theirs.thread.id)).token));
+    const room = await newThread(host, [], [speaker]);
+    const guests = { people: [user_id] };
+    const byId = await as(api_key, "POST", `/threads/${room}/participants`, guests);
+    expect(byId.body.details).toMatchObject({ reason: "role_not_allowed", action: "invite_guests" });
+    const byMerging = await as(api_key, "POST", `/threads/${room}/merge`, { from_thread_id: theirs.thread.id });
+    expect(byMerging.body.details).toMatchObject({ reason: "role_not_allowed", action: "invite_guests" });
+    // In a thread of which they are the host, and for whoever is here already, it is theirs to do.
+    expect((await as(api_key, "POST", `/threads/${theirs.thread.id}/participants`, guests)).status).toBe(200);
+    await ok(host.call("POST", `/threads/${room}/participants`, guests));
+    expect((await as(api_key, "POST", `/threads/${room}/participants`, guests)).status).toBe(200);
+    expect((await as(api_key, "POST", `/threads/${room}/merge`, { from_thread_id: theirs.thread.id })).status).toBe(
+      200,
+    );
+  });
+
   it("shows the guest nothing else, and either organization nothing of the other (AGT-2, SEC-1)", async () => {
     const [id, other] = [await newThread(host), await newThread(host)];
     const { api_key, user_id } = await ok(accept(home, (await invite(id)).token));

@@ -148,6 +148,7 @@ describe("the ledger of usage", () => {
       "from=2020-01-01&to=2026-01-01",
       "from=2026-01-02&to=2026-01-01",
       "from=yesterday",
+      "from=0000-01-01&to=0000-02-01",
       "to=2026-13-01",
     ])
       expect((await org.call<Problem>("GET", `/usage?${range}`)).body.details.reason).toBe("bad_time_range");

@@ -10,7 +10,7 @@ import { requireLockedThread, requireThread } from "../in-thread";
 import { joinThread } from "../join-thread";
 import { appendLog, readLog } from "../log";
 import { refuseArchived } from "../refuse-message";
-import { requireMay } from "../roles";
+import { requireMay, requireMayBring } from "../roles";
 import type { ThreadContext, ThreadState } from "../thread-context";
 import { liveTurns, requestCancel } from "../turns/cancel";
 import { prepareConversations } from "../turns/conversation";
@@ -57,6 +57,8 @@ export const mergeThread = api(
       const from = await requireLockedThread(tx, orgID, fromId);
       refuseArchived(from);
       requireMay(from, who, "archive");
+      const people = from.context.participants.flatMap((p) => p.user_id ?? []);
+      await requireMayBring(tx, state, who, people);
       const before = state.context.last_seq;
       const upTo = from.context.last_seq;
 
