@@ -71,13 +71,21 @@ interface Asked {
   body: unknown;
 }
 
-/** Collects what the dev model is asked that holds a word of an attack, until it is stopped: its record holds the newest requests only. */
-function watchPrompts(): { stop(): Promise<Asked[]> } {
+const WORD = /canary[0-9a-f]{12}/g;
+
+/** Collects what the dev model is asked from now on that holds a word of an attack, until it is stopped: its record holds the newest requests only. */
+async function watchPrompts(): Promise<{ stop(): Promise<Asked[]> }> {
+  const recorded = async () => {
+    const answer = await fetch(`${process.env.DEV_MODEL_URL}/debug/requests?contains=canary&limit=1000`);
+    return ((await answer.json()) as { requests: Asked[] }).requests;
+  };
+  const before = Math.max(0, ...(await recorded()).map(({ id }) => id));
   const asked = new Map<number, Asked>();
   let isOpen = true;
   const look = async () => {
-    const answer = await fetch(`${process.env.DEV_MODEL_URL}/debug/requests?contains=canary&limit=1000`);
-    for (const request of ((await answer.json()) as { requests: Asked[] }).requests) asked.set(request.id, request);
+    for (const request of await recorded()) {
+      if (request.id > before && JSON.stringify(request.body).match(WORD)) asked.set(request.id, request);
+    }
   };
   const watching = (async () => {
     while (isOpen) {
@@ -109,7 +117,7 @@ describe("the cross-tenant suite", () => {
     "finds nothing: every endpoint, socket message, list, prompt and hostile request; no model is told another's words (SEC-2, LET-1)",
     async () => {
       const { url, adminKey, adminUrl } = inject("graphyn");
-      const prompts = watchPrompts();
+      const prompts = await watchPrompts();
       const parts: PartName[] = [
         "Own reads",
         "Without a key",
@@ -126,9 +134,7 @@ describe("the cross-tenant suite", () => {
       const chats = (await prompts.stop()).filter(({ path }) => path.endsWith("/chat/completions"));
       const told = await whoseAreThey(adminUrl);
       const wordsOf = (lettaUser: string) =>
-        chats
-          .filter(({ user }) => user === lettaUser)
-          .flatMap(({ body }) => JSON.stringify(body).match(/canary[0-9a-f]{12}/g) ?? []);
+        chats.filter(({ user }) => user === lettaUser).flatMap(({ body }) => JSON.stringify(body).match(WORD) ?? []);
       const both = told.filter(({ lettaUser }) => wordsOf(lettaUser).length > 0);
       expect(both.length).toBeGreaterThanOrEqual(2);
       for (const { word, lettaUser } of both) expect(new Set(wordsOf(lettaUser))).toEqual(new Set([word]));

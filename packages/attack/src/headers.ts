@@ -1,7 +1,7 @@
 import { type Document, endpointsOf } from "./document";
 import { type Finding, finding } from "./finding";
 import { send } from "./http";
-import { kindOf } from "./ids";
+import { fillPath } from "./ids";
 import type { Party } from "./party";
 
 /** What every successful answer says to a browser, so that one caller's data is neither kept, nor framed, nor taken for something else. */
@@ -21,7 +21,7 @@ export async function attackHeaders(
   let tried = 0;
   for (const { method, path, operation, isSocket, isPublic } of endpointsOf(document)) {
     if (method !== "GET" || isSocket) continue;
-    const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => ids[kindOf(name, path, ids) ?? ""]?.[0] ?? "1");
+    const filled = fillPath(path, ids, () => "1");
     const required = (operation.parameters ?? []).filter((given) => given.in === "query" && given.required);
     const query = required
       .map(({ name, example }) => `${name}=${encodeURIComponent(String(example ?? "x"))}`)

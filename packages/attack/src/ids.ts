@@ -67,6 +67,13 @@ export function kindOf(name: string, path: string, ids: Ids): string | null {
   return ids[kind] ? kind : null;
 }
 
+/** A path with the organization's own id, the first of its kind, at each place; `otherwise` where it has none. */
+export function fillPath(path: string, ids: Ids, otherwise: (place: string) => string = (place) => place): string {
+  return path.replace(/\{(\w+)\}/g, (place, name: string) => {
+    return ids[kindOf(name, path, ids) ?? ""]?.[0] ?? otherwise(place);
+  });
+}
+
 function singular(word: string): string {
   return word === "people" ? word : word.replace(/s$/, "");
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Document, endpointsOf } from "./document";
 import { must, send } from "./http";
-import { collect, type Ids } from "./ids";
+import { collect, fillPath, type Ids } from "./ids";
 
 /** Until an agent has answered, ms. */
 const ANSWER_MS_MAX = 60_000;
@@ -96,16 +96,13 @@ const EXPORT = "/export";
  */
 export async function view(document: Document, party: Party, { exported = false } = {}): Promise<string[]> {
   const texts: string[] = [];
-  const thread = party.ids.thread?.[0] ?? "";
   const reads = endpointsOf(document).filter(
     ({ method, path, isSocket, isPublic }) =>
       method === "GET" && !isSocket && !isPublic && (exported || path !== EXPORT),
   );
   // Lists first: they tell the ids that the others need.
   for (const { path, operation } of reads.toSorted((a, b) => a.path.length - b.path.length)) {
-    const filled = path.replace(/\/([a-z-]+)\/\{(\w+)\}/g, (whole, before: string, name: string) =>
-      before === "threads" ? `/threads/${thread}` : `/${before}/${ownId(party.ids, before, name) ?? whole}`,
-    );
+    const filled = fillPath(path, party.ids);
     if (filled.includes("{")) continue;
     const required = (operation.parameters ?? []).filter((given) => given.in === "query" && given.required);
     const query = required
@@ -120,15 +117,4 @@ export async function view(document: Document, party: Party, { exported = false 
     collect(party.ids, text);
   }
   return texts;
-}
-
-function ownId(ids: Ids, before: string, name: string): string | undefined {
-  const kinds: Record<string, string> = {
-    agents: "agent",
-    "api-keys": "key",
-    people: "user",
-    messages: "msg",
-    turns: "turn",
-  };
-  return ids[kinds[before] ?? name]?.[0];
 }
