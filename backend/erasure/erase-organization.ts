@@ -6,11 +6,13 @@ import { LettaError } from "../lib/letta-client";
 import { closeErased } from "../threads/live/channels";
 import { rows } from "./erase-words";
 import type { Step } from "./eraser";
-import { count, type Erasure } from "./erasure";
+import { count, countOnce, type Erasure, markDone } from "./erasure";
 import { stopAnswers } from "./stop-answers";
 
 /** Threads that one transaction deletes, with all that hangs on them. */
 const THREADS_MAX = 100;
+/** What stands among what the step in Letta has done when nothing is left there but the organization's user. */
+const EMPTIED = "letta";
 
 /** The steps by which an organization is erased. Its keys and members went with the request itself (request-erasure.ts). */
 export function eraseOrganization(): Step[] {
@@ -26,24 +28,10 @@ async function eraseInLetta(erasure: Erasure): Promise<void> {
   const { org_id: orgId } = erasure;
   const place = await loadTenant(orgId);
   if (!place?.ready_at || !place.letta_user_id || !place.letta_org_id) return; // nothing was ever made there
-  const org = await forOrg(orgId);
-  const removed = async (counts: Record<string, number>) => tenant(orgId, (tx) => count(tx, erasure, counts));
-  for await (const agent of org.agents.list()) {
-    await unlessGone(org.agents.delete(agent.id));
-    await removed({ letta_agents: 1 });
-  }
-  for await (const block of org.blocks.list({ tags: [] })) {
-    await unlessGone(org.blocks.delete(block.id));
-    await removed({ letta_blocks: 1 });
-  }
-  for (const id of await org.archives.named()) {
-    await unlessGone(org.archives.delete(id));
-    await removed({ letta_archives: 1 });
-  }
-  const identity = await org.identity.find();
-  if (identity !== null) {
-    await unlessGone(org.identity.delete(identity));
-    await removed({ letta_identities: 1 });
+  if (!erasure.done.includes(EMPTIED)) {
+    await emptyInLetta(erasure);
+    // From here on nobody asks in the name of its user there, who may be gone.
+    await tenant(orgId, (tx) => markDone(tx, erasure, EMPTIED));
   }
   // Its user and organization there have nothing but the organization's id in their name; Letta keeps them where its own records of runs
   // still point to them.
@@ -58,10 +46,20 @@ async function eraseInLetta(erasure: Erasure): Promise<void> {
   forgetOrg(orgId);
 }
 
-async function unlessGone(deleting: Promise<void>): Promise<void> {
-  await deleting.catch((error: unknown) => {
-    if (!(error instanceof LettaError && error.kind === "not_found")) throw error;
-  });
+async function emptyInLetta(erasure: Erasure): Promise<void> {
+  const org = await forOrg(erasure.org_id);
+  const remove = async (kind: string, id: string, deleting: () => Promise<void>) => {
+    await tenant(erasure.org_id, (tx) => countOnce(tx, erasure, kind, id));
+    await deleting().catch((error: unknown) => {
+      if (!(error instanceof LettaError && error.kind === "not_found")) throw error;
+    });
+  };
+  for await (const { id } of org.agents.list()) await remove("letta_agents", id, () => org.agents.delete(id));
+  for await (const { id } of org.blocks.list({ tags: [] }))
+    await remove("letta_blocks", id, () => org.blocks.delete(id));
+  for (const id of await org.archives.named()) await remove("letta_archives", id, () => org.archives.delete(id));
+  const identity = await org.identity.find();
+  if (identity !== null) await remove("letta_identities", identity, () => org.identity.delete(identity));
 }
 
 async function eraseInDatabase(erasure: Erasure): Promise<void> {

@@ -51,6 +51,18 @@ export async function count(tx: Tx, { org_id, id }: Erasure, counts: Counts): Pr
     where org_id = ${org_id} and id = ${id}`;
 }
 
+/**
+ * Adds one of a kind, before it is removed elsewhere: whoever takes over finds it still there or not, and counts it once. (Counted when it is
+ * gone, it would be missing in the receipt of an erasure whose process died in between.)
+ */
+export async function countOnce(tx: Tx, erasure: Erasure, kind: string, thing: string): Promise<void> {
+  const { org_id, id } = erasure;
+  const isNew = await tx.queryRow`
+    update erasures set done = done || ${thing}::text
+    where org_id = ${org_id} and id = ${id} and not ${thing}::text = any(done) returning id`;
+  if (isNew) await count(tx, erasure, { [kind]: 1 });
+}
+
 /** Remembers that the step has done this one, so that whoever takes over does not do it again. */
 export async function markDone(tx: Tx, { org_id, id }: Erasure, what: string): Promise<void> {
   await tx.exec`update erasures set done = done || ${what}::text where org_id = ${org_id} and id = ${id}`;
