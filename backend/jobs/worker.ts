@@ -9,6 +9,7 @@ import { embedImported } from "./embed-imported";
 import { embedMessage } from "./embed-message";
 import { forgetConversation } from "./forget-conversation";
 import { forgetFailedJobs } from "./forget-failed-jobs";
+import { leaveThreads } from "./leave-threads";
 
 const CONCURRENT_JOBS_MAX = 4;
 const CONNECTIONS_MAX = CONCURRENT_JOBS_MAX + 2;
@@ -35,6 +36,7 @@ const taskList = {
   embed_message: embedMessage,
   forget_conversation: forgetConversation,
   forget_failed_jobs: forgetFailedJobs,
+  leave_threads: leaveThreads,
 };
 /** Every hour, once however many processes run. */
 const crontab = "17 * * * * forget_failed_jobs";

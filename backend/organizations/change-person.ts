@@ -61,7 +61,7 @@ interface RemovePersonResponse {
   replayed?: Header<"Idempotent-Replayed">;
 }
 
-/** Removes a person from the organization: their keys are gone, and what they have open ends within 5 seconds. What they said stays, under their name. */
+/** Removes a person from the organization: their keys are gone, and what they have open ends within 5 seconds. What they said stays, under their name, and the threads they took part in say that they left. */
 export const removePerson = api(
   { expose: true, auth: true, method: "DELETE", path: "/people/:id" },
   async ({ id, idempotency_key: key }: RemovePersonRequest): Promise<RemovePersonResponse> => {
@@ -71,7 +71,7 @@ export const removePerson = api(
     const remove = async (tx: Tx) => {
       const role = await lockPerson(tx, who, id);
       if (role === "owner") await requireAnotherOwner(tx, orgID, id);
-      await tx.exec`delete from members where org_id = ${orgID} and user_id = ${id}`; // and their keys with them
+      await tx.exec`delete from members where org_id = ${orgID} and user_id = ${id}`; // and their keys with them; a job takes them out of threads
       const target = { type: "person", id };
       await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "member.removed", target, change: { role } });
       return { id, removed: true };

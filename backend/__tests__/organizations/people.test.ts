@@ -92,4 +92,59 @@ describe("a person who is removed", () => {
     expect(JSON.stringify(await ok(org.call("GET", "/people")))).not.toContain(member.userId);
     expect(await reasonOf(org.call("DELETE", `/people/${member.userId}`))).toBe("person_not_found");
   });
+
+  it("leaves the threads they took part in, which say so, and is present in none (SEC-4, THR-2)", async () => {
+    const [host, ana, ben] = [await person("member"), await person("guest"), await person("member")];
+    const made = await ok(
+      host.call<{ thread: { id: string } }>("POST", "/threads", { people: [ana.userId, ben.userId] }),
+    );
+    const mine = await newThread(org, [], [host.userId]);
+    const quiet = await newThread(org, [], [ben.userId]);
+    await ok(host.call("POST", `/threads/${made.thread.id}/messages`, { content: "I was here" }));
+    const [watching, present] = [await openSocket(ben, made.thread.id), await openSocket(host, made.thread.id)];
+    await Promise.all([watching.first("welcome"), present.first("welcome")]);
+    const stream = await openStream(ben, made.thread.id);
+    await ok(org.call("DELETE", `/people/${host.userId}`));
+
+    const told = await stream.until((received) => ofType(received, "participant").some((p) => p.action === "left"));
+    expect(ofType(told, "participant").slice(-2)).toMatchObject([
+      { action: "role_changed", name: "member", role: "host" },
+      { action: "left", name: "member", kind: "user" },
+    ]);
+    const people = async (thread: string) => {
+      const { participants } = await ok(
+        org.call<{ participants: { user_id: string; role: string }[] }>("GET", `/threads/${thread}/participants`),
+      );
+      return participants.map(({ user_id, role }) => [user_id, role]);
+    };
+    // The member who came first, not the guest who did.
+    expect(await people(made.thread.id)).toEqual([
+      [ana.userId, "speaker"],
+      [ben.userId, "host"],
+    ]);
+    await expect.poll(() => people(mine), { timeout: 10_000 }).toEqual([[org.userId, "host"]]);
+    expect(await people(quiet)).toHaveLength(2); // they were not there
+    const messages = JSON.stringify(await ok(org.call("GET", `/threads/${made.thread.id}/messages`)));
+    expect(messages).toContain("I was here");
+    expect(messages).toContain("member left the conversation.");
+
+    await expect
+      .poll(
+        async () => {
+          const socket = await openSocket(ben, made.thread.id);
+          const { people: there } = await socket.first("welcome");
+          socket.cut();
+          return there.map(({ user_id }) => user_id);
+        },
+        { timeout: 20_000, interval: 500 },
+      )
+      .toEqual([ben.userId]);
+    const { entries } = await ok(org.call<{ entries: object[] }>("GET", `/audit?target=${made.thread.id}`));
+    expect(entries[0]).toMatchObject({
+      action: "thread.participant_removed",
+      actor: { kind: "system" },
+      change: { removed: { person: host.userId, role: "host" }, participants: [{ person: ben.userId, role: "host" }] },
+    });
+    expect(await ok(org.call("GET", "/audit/verify"))).toMatchObject({ intact: true });
+  });
 });
