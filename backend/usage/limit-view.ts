@@ -8,7 +8,7 @@ export interface LimitUse {
   limit: number;
   /** What is neither spent nor set aside for turns that are under way. */
   remaining: number;
-  /** Milliseconds until the minute or the month is over. */
+  /** Milliseconds until all of it is there again, if nothing more is taken. */
   resets_in_ms: number;
 }
 

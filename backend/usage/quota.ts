@@ -8,16 +8,16 @@ import { policyOf } from "./rate-limit-fields";
  * smaller request may fit.
  */
 export function quotaExceeded(state: LimitState, needed: number): APIError {
-  const { scope, scope_id, metric, limit, left, resetMs } = state;
+  const { scope, scope_id, metric, limit, left } = state;
   const remaining = Math.max(0, left + needed);
-  const isHopeless = needed > limit;
+  const retryMs = state.fitsMs(needed);
   return problem(
     ErrCode.ResourceExhausted,
     "quota_exceeded",
     `${UNITS[metric]}: the limit of this ${scope} is ${limit}, ${remaining} are left, and this takes about ${needed}.`,
-    isHopeless
+    retryMs === null
       ? "It never fits this limit: have an owner or admin of the organization raise it (PUT /limits)."
-      : `Try again after ${resetMs} ms, or have an owner or admin of the organization raise the limit (PUT /limits).`,
+      : `Try again after ${retryMs} ms, or have an owner or admin of the organization raise the limit (PUT /limits).`,
     {
       policy: policyOf(state),
       scope,
@@ -26,7 +26,7 @@ export function quotaExceeded(state: LimitState, needed: number): APIError {
       limit,
       remaining,
       needed,
-      retry_after_ms: isHopeless ? null : resetMs,
+      retry_after_ms: retryMs,
     },
   );
 }

@@ -10,6 +10,7 @@ const state: LimitState = {
   left: -200,
   windowMs: 60_000,
   resetMs: 1_500,
+  fitsMs: () => 1_500,
 };
 
 describe("RateLimit-Policy and RateLimit (SEC-5)", () => {

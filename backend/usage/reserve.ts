@@ -87,6 +87,15 @@ const RESERVE = `
     union all select 'agent', agent_id, sum(tokens)::bigint, sum(cost)::bigint, $5::int from asked group by agent_id
   ), counted as (
     update limits l set
+      before_tokens = case when m.minute > l.minute_at then case when m.minute = l.minute_at + interval '1 minute' then l.minute_tokens else 0 end
+        else l.before_tokens end,
+      before_reserved = case
+        when m.minute > l.minute_at then case when m.minute = l.minute_at + interval '1 minute' then l.minute_reserved else 0 end
+        when m.minute = l.minute_at - interval '1 minute' then l.before_reserved + w.tokens
+        else l.before_reserved end,
+      before_requests = case
+        when m.minute > l.minute_at then case when m.minute = l.minute_at + interval '1 minute' then l.minute_requests else 0 end
+        else l.before_requests end,
       minute_tokens = case when m.minute > l.minute_at then 0 else l.minute_tokens end,
       minute_reserved = case when m.minute > l.minute_at then w.tokens when m.minute = l.minute_at then l.minute_reserved + w.tokens
         else l.minute_reserved end,
@@ -184,7 +193,8 @@ function statesAfter(rows: Counted[], at: Date): LimitState[] {
     statesOf(row, heldTo(row.scope, row), at).map((state) => ({ ...state, needed: neededOf(row, state) })),
   );
   const broken = states.filter(({ left, needed }) => left < 0 && needed > 0);
-  const [worst] = broken.toSorted((a, b) => b.resetMs - a.resetMs);
+  const waitOf = (state: (typeof broken)[number]) => state.fitsMs(state.needed) ?? Number.POSITIVE_INFINITY;
+  const [worst] = broken.toSorted((a, b) => waitOf(b) - waitOf(a) || b.resetMs - a.resetMs);
   if (worst) throw quotaExceeded(worst, worst.needed);
   return states.map(({ needed: _, ...state }) => state);
 }

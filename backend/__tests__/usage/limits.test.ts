@@ -188,7 +188,6 @@ describe("limits", () => {
     const { own, its } = await alone();
     const threads = await Promise.all(Array.from({ length: 4 }, () => newThread(own, [its])));
     const quiet = await newThread(own);
-    await wholeMinute();
     await limit(own, "organization", own.orgId, { requests_per_minute: 3 });
     for (let at = 0; at < 4; at++) await ok(say(own, quiet, "nobody answers"));
     const post = () =>
@@ -204,11 +203,50 @@ describe("limits", () => {
       const { retry_after_ms, ...details } = body.details;
       expect(details).toMatchObject({ metric: "requests_per_minute", limit: 3, remaining: 0, needed: 1 });
       expect(retry_after_ms).toBeGreaterThan(0);
-      expect(retry_after_ms).toBeLessThanOrEqual(60_000);
+      expect(retry_after_ms).toBeLessThanOrEqual(120_000);
     }
     expect((await own.call<Problem>("GET", "/search?q=one")).body.details.reason).toBe("quota_exceeded");
     await ok(say(own, quiet, "nobody answers"));
   }, 90_000);
+
+  it("a minute hold for any sixty seconds, not for the clock's: what was taken in the minute before counts on (SEC-5)", async () => {
+    const { own, its } = await alone();
+    const [first, second] = [await newThread(own, [its]), await newThread(own, [its])];
+    await limit(own, "organization", own.orgId, { requests_per_minute: 1_000, tokens_per_minute: PLENTY });
+    await answered(own, first);
+    const counters = async () => {
+      const [row] = await adminQuery<Record<"tokens" | "reserved" | "requests" | "past" | "asked", number>>(
+        adminUrl,
+        `select minute_tokens::int as tokens, minute_reserved::int as reserved, minute_requests::int as requests,
+           (before_tokens + before_reserved)::int as past, before_requests::int as asked from limits where org_id = $1`,
+        [own.orgId],
+      );
+      return row;
+    };
+    const earlier = (minutes: number) =>
+      adminQuery(adminUrl, "update limits set minute_at = minute_at - make_interval(mins => $2) where org_id = $1", [
+        own.orgId,
+        minutes,
+      ]);
+    const taken = (await counters())?.tokens ?? 0;
+    expect(taken).toBeGreaterThan(0);
+    await earlier(1); // as if a minute had passed
+    const left = await remaining(own, "organization", "tokens_per_minute");
+    expect(left).toBeLessThan(PLENTY);
+    expect(left).toBeGreaterThanOrEqual(PLENTY - taken);
+    await ok(say(own, second)); // the row is of this minute now
+    expect(await counters()).toMatchObject({ past: taken, asked: 1, requests: 1 });
+    await expect.poll(async () => (await counters())?.reserved, { timeout: 20_000 }).toBe(0);
+
+    await adminQuery(adminUrl, "update limits set before_requests = 1000000 where org_id = $1", [own.orgId]);
+    const { status, body } = await say(own, second);
+    expect(status).toBe(429);
+    expect(body.details).toMatchObject({ metric: "requests_per_minute", remaining: 0, needed: 1 });
+    expect(body.details.retry_after_ms).toBeLessThanOrEqual(60_000);
+    await earlier(2);
+    await ok(say(own, second)); // that was long ago
+    expect(await counters()).toMatchObject({ past: 0, asked: 0, requests: 1 });
+  });
 
   it("are told by RateLimit-Policy and RateLimit where a message was taken, and by the refusal on a WebSocket (SEC-5)", async () => {
     const { own, its, thread } = await alone();
@@ -431,9 +469,3 @@ describe("limits", () => {
     expect((await usage(own)).total).toMatchObject({ turns: 4, cancelled_turns: 3, failed_turns: 1 });
   });
 });
-
-/** Waits for another minute where little is left of this one. */
-async function wholeMinute(): Promise<void> {
-  const left = 60_000 - (Date.now() % 60_000);
-  if (left < 25_000) await new Promise((resolve) => setTimeout(resolve, left + 100));
-}
