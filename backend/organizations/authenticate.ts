@@ -1,6 +1,6 @@
 import { ErrCode } from "encore.dev/api";
 import { tenantSoon } from "../db/tenant";
-import { makeBucket } from "../lib/bucket";
+import { type Bucket, makeBucket } from "../lib/bucket";
 import { problem } from "../lib/errors";
 import { hashKey, parseKey } from "./key-format";
 
@@ -29,13 +29,16 @@ const LAST_USED_STEP = "1 minute";
 const REFUSE_MS = 5_000;
 
 /**
- * Keys that the database did not know, in this process: so many at once, and so many a second. Guessing 256 bits is hopeless in any case; this
- * keeps somebody who tries from occupying the database. Keys that were good here before are looked up all the same.
+ * Keys that the database did not know, in this process: so many at once, and so many a second, of the organization that they name and of
+ * all together. Guessing 256 bits is hopeless in any case; this keeps somebody who tries from occupying the database. Keys that were good
+ * here before are looked up all the same; those that were not yet (after a restart all) wait only for what is tried in their own
+ * organization, unless somebody tries hundreds a second.
  */
-const UNKNOWN_KEYS_BURST_MAX = 200;
-const UNKNOWN_KEYS_PER_SECOND = 20;
+const UNKNOWN_KEYS_OF_ORG = { size: 200, perSecond: 20 };
+const UNKNOWN_KEYS_OF_ALL = { size: 2_000, perSecond: 500 };
 
-const unknown = makeBucket({ size: UNKNOWN_KEYS_BURST_MAX, perSecond: UNKNOWN_KEYS_PER_SECOND });
+const unknown = makeBucket(UNKNOWN_KEYS_OF_ALL);
+const unknownOf = new Map<string, Bucket>();
 const verified = new Map<string, { caller: Caller; until: number }>();
 /** Until when each is refused, by the key's hash. */
 const refused = new Map<string, number>();
@@ -55,7 +58,7 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
   if (known && known.until > performance.now()) return known.caller;
   if ((refused.get(cacheKey) ?? 0) > performance.now()) return null;
 
-  if (!known) refuseGuessing();
+  if (!known) refuseGuessing(parsed.orgId);
   const caller = await tenantSoon(parsed.orgId, async (tx) => {
     const row = await tx.queryRow<{
       id: string;
@@ -92,13 +95,22 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
   if (caller) remember(verified, cacheKey, { caller, until: performance.now() + TRUST_MS });
   else {
     remember(refused, cacheKey, performance.now() + REFUSE_MS);
-    unknown.take(performance.now());
+    countGuess(parsed.orgId);
   }
   return caller;
 }
 
-function refuseGuessing(): void {
-  const wait = unknown.wait(performance.now());
+function countGuess(orgId: string): void {
+  const now = performance.now();
+  const its = unknownOf.get(orgId) ?? makeBucket(UNKNOWN_KEYS_OF_ORG);
+  if (!unknownOf.has(orgId)) remember(unknownOf, orgId, its);
+  its.take(now);
+  unknown.take(now);
+}
+
+function refuseGuessing(orgId: string): void {
+  const now = performance.now();
+  const wait = Math.max(unknown.wait(now), unknownOf.get(orgId)?.wait(now) ?? 0);
   if (wait === 0) return;
   throw problem(
     ErrCode.ResourceExhausted,

@@ -54,5 +54,16 @@ describe("credentials on two nodes", () => {
     const slowed = answers.find(({ status }) => status === 429);
     expect(slowed?.body.details).toMatchObject({ reason: "too_many_unknown_keys" });
     await ok(there.call("GET", "/threads"));
+    // Nor anybody of another organization while it goes on, whose key was never seen here.
+    let isTrying = true;
+    const trying = (async () => {
+      while (isTrying) await Promise.all(Array.from({ length: 10 }, guess));
+    })();
+    const met: number[] = [];
+    for (let others = 0; others < 10; others++)
+      met.push((await nodes.at(await nodes.organization(), 1).call("GET", "/threads")).status);
+    isTrying = false;
+    await trying;
+    expect(new Set(met)).toEqual(new Set([200]));
   });
 });
