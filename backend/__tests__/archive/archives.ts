@@ -151,8 +151,9 @@ export async function answersTo(org: TestOrganization, thread: string, content: 
 /** What models were asked with these words in it, newest last. */
 export async function askedWith(contains: string): Promise<string[]> {
   const url = `${process.env.DEV_MODEL_URL}/debug/requests?limit=1000&contains=${encodeURIComponent(contains)}`;
-  const { requests } = (await (await fetch(url)).json()) as { requests: { body: unknown }[] };
-  return requests.map(({ body }) => JSON.stringify(body));
+  const { requests } = (await (await fetch(url)).json()) as { requests: { path: string; body: unknown }[] };
+  // Not the embedding of the question, which a job asks for when it comes to it.
+  return requests.filter(({ path }) => path.endsWith("/chat/completions")).map(({ body }) => JSON.stringify(body));
 }
 
 /** Waits until what a message brings with it in the background is done, and accounted: its embedding. */
