@@ -1,8 +1,9 @@
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import { Writable } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
 import { chunkOf } from "../../src/runtime/http/chunk.js";
-import { ResponseWriter } from "../../src/runtime/http/raw.js";
+import { callRaw, ResponseWriter } from "../../src/runtime/http/raw.js";
 
 /** Longer than what the system takes for a client that does not read. */
 const MUCH_BYTES = 24 << 20;
@@ -69,6 +70,48 @@ describe("the pieces of a raw answer (ENC-1)", () => {
     expect(body).toBe(Array.from({ length: PIECES }, (_, i) => piece(i)).join(""));
     expect(taken).toBe(PIECES);
     expect(takenBeforeReading).toBeLessThan(PIECES);
+  });
+
+  it("go past the application's response while nothing waits, and queue there in order when the client is slow", async () => {
+    /** As encore.dev's RawResponse. */
+    class Response extends Writable {
+      constructor(private readonly w: ResponseWriter) {
+        super();
+      }
+      override _write(chunk: Buffer, _encoding: string, callback: () => void) {
+        this.w.writeBody(chunk, callback);
+      }
+      override _final(callback: () => void) {
+        this.w.close(undefined, callback);
+      }
+    }
+    let queued = 0;
+    let queuedAtOnce = -1;
+    const piece = (i: number) => `${i}:`.padEnd(MUCH_BYTES / PIECES, "x");
+    const socket = await client((writer) => {
+      writer.writeHead(200, { "Content-Type": "text/plain" });
+      const { result } = callRaw(async () => {
+        const response = new Response(writer);
+        response.write(Buffer.from(piece(0)));
+        await nextTick();
+        await nextTick();
+        for (let i = 1; i < PIECES; i++) {
+          response.write(Buffer.from(piece(i)));
+          if (i === 1) queuedAtOnce = response.writableLength;
+          if (i % 50 === 0) await nextTick();
+        }
+        queued = response.writableLength;
+        response.end();
+      }, writer);
+      void result;
+    });
+    socket.pause();
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const body = unchunk(await allOf(socket));
+    expect(body).toBe(Array.from({ length: PIECES }, (_, i) => piece(i)).join(""));
+    expect(queuedAtOnce).toBe(0);
+    expect(queued).toBeGreaterThan(0);
   });
 
   it("come together in one write where they were written together", async () => {

@@ -80,6 +80,16 @@ export class ResponseWriter {
     else socket.write("", "latin1", () => callback());
   }
 
+  /** Gives a piece after the first to the system at once. False where anything waits before it, or there is no such way: nothing is done then. */
+  straight(buf: Buffer): boolean {
+    const { res } = this;
+    const { socket } = res;
+    if (this.state !== "streaming" || !socket || !res.chunkedEncoding || buf.length === 0) return false;
+    if (res.writableLength !== 0 || socket.writableLength !== 0 || res.destroyed) return false;
+    socket.write(chunkOf(buf));
+    return true;
+  }
+
   /** Sends the head and what was written; also before a connection is cut. */
   flush(): void {
     this.scheduled = false;
@@ -169,6 +179,22 @@ export function callRaw(call: () => unknown, writer: ResponseWriter): { result: 
   } finally {
     emitter.init = init;
   }
-  const response = made.find((o) => (o as { w?: unknown }).w === writer) ?? null;
-  return { result, response: response as Writable | null };
+  const response = (made.find((o) => (o as { w?: unknown }).w === writer) ?? null) as AppResponse | null;
+  if (response) response.write = writeStraight;
+  return { result, response };
+}
+
+/** encore.dev's RawResponse. */
+type AppResponse = Writable & { w: ResponseWriter };
+
+/**
+ * The application's `write`. What a fast reader is given goes past the queue of its response, which is empty, to the system: the queue's ticks
+ * and callbacks are 0.6 of the 7.6 us that a delivery costs (300 readers). All else goes the usual way.
+ */
+function writeStraight(this: AppResponse, chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+  const isPlain = callback === undefined && encoding === undefined && Buffer.isBuffer(chunk);
+  if (isPlain && this.writable && this.writableLength === 0 && this.writableCorked === 0 && this.w.straight(chunk))
+    return true;
+  const { write } = Object.getPrototypeOf(this) as { write: (...args: unknown[]) => boolean };
+  return write.call(this, chunk, encoding, callback);
 }
