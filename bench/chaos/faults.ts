@@ -5,6 +5,7 @@ import { adminQuery } from "../../backend/__tests__/harness/database";
 import { holdConnections, holdDisk } from "./exhaust";
 import type { Node } from "./node";
 import { ANSWER_MS_MAX, say, sayAtOnce } from "./party";
+import { standsStill } from "./stood-still";
 import { anyOf, askIn, newText, sayIn, type World } from "./world";
 
 type Fault = (world: World) => Promise<string>;
@@ -128,8 +129,10 @@ async function paused(world: World, ms: number): Promise<string> {
   const node = anyNode(world);
   world.wasKilled = true; // its turns are taken over without what it has not stored
   node.signal("SIGSTOP");
+  const goesOn = standsStill(node.url);
   await sleep(ms);
   node.signal("SIGCONT");
+  goesOn();
   return `${node.url} for ${seconds(ms)}`;
 }
 

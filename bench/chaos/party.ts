@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Answer, Posted } from "../../backend/__tests__/harness/oracle/history";
+import { stoodStill } from "./stood-still";
 
 export interface Party {
   orgId: string;
@@ -51,7 +52,8 @@ export async function ask<T>(
   } catch {
     // nobody there, or the connection broke: whether anything was done is not known
   }
-  answer.ms = performance.now() - begun;
+  const ended = performance.now();
+  answer.ms = ended - begun - stoodStill(url, begun, ended);
   party.answers.push(answer);
   return answer.status === 0 ? null : { status: answer.status, body: parsed(answer.body) as T };
 }

@@ -6,6 +6,7 @@ import { disconnected, newJournal, write } from "../../backend/__tests__/harness
 import type { Reading } from "../../backend/__tests__/harness/oracle/history";
 import type { ThreadEvent } from "../../backend/lib/events";
 import type { Party, Urls } from "./party";
+import { stoodStill } from "./stood-still";
 
 /** `stall` takes nothing for some seconds and goes on; `vanish` does not go on, and its connection stays open meanwhile. */
 export type Manner = "stay" | "break" | "stall" | "vanish";
@@ -67,7 +68,7 @@ export function startReader({ party, threadId, manner, urls, random, from }: Opt
       asked.on("error", over).on("close", over);
       asked.on("response", (answer) => {
         answer.on("error", over);
-        if (answer.statusCode !== 200) return void refused(answer, begun);
+        if (answer.statusCode !== 200) return void refused(answer, url, begun);
         answer.on("data", (bytes: Buffer) => {
           if (isGone || isOver) return;
           clearTimeout(silence);
@@ -93,11 +94,12 @@ export function startReader({ party, threadId, manner, urls, random, from }: Opt
     });
   }
 
-  async function refused(answer: IncomingMessage, begun: number): Promise<void> {
+  async function refused(answer: IncomingMessage, url: string, begun: number): Promise<void> {
     const parts: Buffer[] = [];
     for await (const part of answer) parts.push(part as Buffer);
     const body = Buffer.concat(parts).toString();
-    const ms = performance.now() - begun;
+    const ended = performance.now();
+    const ms = ended - begun - stoodStill(url, begun, ended);
     party.answers.push({ orgId: party.orgId, what: "GET stream", status: answer.statusCode ?? 0, ms, body });
   }
 
