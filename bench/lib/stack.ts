@@ -171,6 +171,10 @@ export async function withStops(work: (stops: Stack["stops"]) => Promise<void>):
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => void stopAll(stops).then(() => process.exit(1)));
   }
+  process.once("uncaughtException", (error) => {
+    console.error(error);
+    void stopAll(stops).then(() => process.exit(1)); // servers would be left behind
+  });
   try {
     await work(stops);
   } finally {

@@ -79,6 +79,7 @@ export async function adminQuery<T extends object>(
   values: unknown[] = [],
 ): Promise<T[]> {
   const client = new pg.Client({ connectionString: adminUrl });
+  client.on("error", () => undefined); // a server that ends says so to the connection, and to the query besides
   await client.connect();
   try {
     return (await client.query<T>(sql, values)).rows;
