@@ -140,10 +140,10 @@ export async function say(org: TestOrganization, thread: string, content: string
 
 export async function answersTo(org: TestOrganization, thread: string, content: string): Promise<string[]> {
   const stream = await openStream(org, thread);
-  const { message: asked } = await ok(
-    org.call<{ message: { seq: number } }>("POST", `/threads/${thread}/messages`, { content }),
+  const { message: asked, turns } = await ok(
+    org.call<{ message: { seq: number }; turns: unknown[] }>("POST", `/threads/${thread}/messages`, { content }),
   );
-  const received = await stream.until(turnsEnded(1), 60_000);
+  const received = await stream.until(turnsEnded(turns.length), 60_000);
   await stream.close();
   return ofType(received, "message").flatMap(({ message }) => (message.seq > asked.seq ? [message.content] : []));
 }

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { adminQuery } from "../harness/database";
 import { type Context, newAgent, newOrganization, newThread, ok } from "../harness/organization";
+import { startServer } from "../harness/server";
 import { ofType, openStream } from "../harness/stream";
 import {
   answered,
+  answersTo,
   type Elsewhere,
   exportOf,
   importedOrganization,
@@ -90,6 +92,35 @@ describe("an archive", () => {
     expect(context.running_turns).toHaveLength(1);
     await ok(copy.call("POST", `/threads/${thread}/cancel`));
     await answered(copy, thread);
+  }, 90_000);
+
+  it("has its agents made by whoever comes next, when the process dies right after the import (LET-5, SEC-7)", async () => {
+    const org = await newOrganization(graphyn, "Left half way");
+    const agents = [
+      await newAgent(org, "One", "openai-proxy/dev-echo"),
+      await newAgent(org, "Two", "openai-proxy/dev-echo"),
+    ];
+    const thread = await newThread(org, agents);
+    const archive = await exportOf(org);
+    const { database, adminKey } = elsewhere;
+    const settings = { databaseUrl: database.url, adminKey, env: { ENCORE_NODE_DB_POOL: "6" } };
+    const dying = await startServer(settings);
+    const imported = await importInto({ server: dying, adminKey }, archive);
+    await dying.stop("SIGKILL");
+    expect(imported.status).toBe(200);
+    const beside = await startServer(settings); // and the one that has been there all the time: one of them makes each agent
+    try {
+      const copy = importedOrganization(elsewhere, imported);
+      await until(
+        database.adminUrl,
+        `select (count(*) = 2 and bool_and(state = 'ready' and letta_id is not null))::int as n from agent_versions where org_id = $1`,
+        [copy.orgId],
+      );
+      expect(await answersTo(copy, thread, "Are you there?")).toHaveLength(2);
+      expect(await exportOf(copy)).not.toBe(archive);
+    } finally {
+      await beside.stop();
+    }
   }, 90_000);
 });
 
