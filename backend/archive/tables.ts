@@ -29,6 +29,13 @@ export const ARCHIVED: Record<string, ArchivedTable> = {
     columns: { external_id: "text", created_by: "text", named_at: "time", deleted_at: "time" },
     key: [],
   },
+  clerk_seats: {
+    columns: { external_id: "text", role: "text", said_at: "time", removed: "bool", named_at: "time" },
+    key: ["external_id"],
+    // Who is out, or was erased, stays so, whatever late word comes. Who is in is written anew with Clerk's next word, which also writes the
+    // place into the person's own organization: that one need not be here.
+    where: "t.removed",
+  },
   users: {
     columns: { id: "id", name: "text", email: "text", external_id: "text", created_at: "time", erased_at: "time" },
     key: ["id"],
@@ -215,8 +222,6 @@ export const LEFT_OUT: Record<string, string> = {
   letta_tenants: "Letta's: made anew",
   model_calls: "how this server's models fared; what was spent stands in usage_entries",
   audit_heads: "the end of the log, sealed for this server: the archive's last line has one of its own",
-  clerk_seats:
-    "written anew with Clerk's next word on each person, which also writes their place into their own organization",
   clerk_people: "of a person's own organization: written anew with Clerk's next word",
   clerk_places: "ids of other organizations: written anew with Clerk's next word",
 };

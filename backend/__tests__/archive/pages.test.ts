@@ -29,7 +29,7 @@ async function statementsOf(table: string): Promise<{ sql: string; values: unkno
 
 it.each(Object.entries(ARCHIVED))(
   "an archive reads %s by its key, from where the page before ended (SEC-7, DAT-1)",
-  async (table, { key }) => {
+  async (table, { key, columns }) => {
     const statements = await statementsOf(table);
     expect(statements).toHaveLength(key.length === 0 ? 1 : 2);
     const { sql, values } = statements.at(-1) ?? { sql: "", values: [] };
@@ -47,8 +47,8 @@ it.each(Object.entries(ARCHIVED))(
       expect(plan).not.toContain("Seq Scan");
       const condition = /Index Cond: (.*)/.exec(plan)?.[1] ?? "";
       expect(condition).toContain("org_id =");
-      // An organization has few limits: usage/store-limit.ts.
-      if (key[0] && table !== "limits") expect(condition).toMatch(new RegExp(`\\b${key[0]}\\b`));
+      // Texts that are compared by bytes cannot be looked for in an index of the database's own order: an organization has few of these rows.
+      if (key[0] && columns[key[0]] !== "text") expect(condition).toMatch(new RegExp(`\\b${key[0]}\\b`));
     } finally {
       await client.query("rollback");
     }

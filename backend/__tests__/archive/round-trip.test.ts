@@ -58,7 +58,13 @@ describe("an organization that is exported", () => {
     const end = JSON.parse(linesOf(first).at(-1) ?? "").end as { counts: Record<string, number> };
     const empty = Object.entries(end.counts).flatMap(([table, n]) => (n === 0 ? [table] : []));
     // Exchange limits are told, turns are under way and people are erased in tests of their own.
-    expect(empty.sort()).toEqual(["clerk_organizations", "erasures", "exchange_limits_told", "turn_deltas"]);
+    expect(empty.sort()).toEqual([
+      "clerk_organizations",
+      "clerk_seats",
+      "erasures",
+      "exchange_limits_told",
+      "turn_deltas",
+    ]);
   });
 
   it("gives the same bytes again, though it tells in its audit log that it was exported (SEC-7)", async () => {

@@ -39,6 +39,8 @@ describe("an archive", () => {
     for (const sql of [
       `insert into clerk_organizations (org_id, external_id, created_by, named_at)
        values ($1, 'org_2abcDEF', 'user_2xyzABC', '2026-11-01 10:00:00.123456Z')`,
+      `insert into clerk_seats (org_id, external_id, role, said_at, removed) values ($1, 'user_2Zy', 'org:member', now(), true),
+         ($1, 'user_2aB', null, now(), true), ($1, 'user_2xyzABC', 'org:admin', now(), false)`,
       `insert into exchange_limits_told (org_id, thread_id, exchange_seq, reason) values ($1, '${thread}', 1, 'hop_limit')`,
       `insert into erasures (org_id, id, person_id, state, step, counts, requested_by, token_hash, ended_at, receipt, signature)
        values ($1, 'erasure_01h455vb4pex5vsknk084sn02q', 'user_01h455vb4pex5vsknk084sn02q', 'done', 'rest', '{"messages": 2}', $2,
@@ -50,6 +52,7 @@ describe("an archive", () => {
       await adminQuery(graphyn.adminUrl, sql, sql.includes("$2") ? [org.orgId, org.userId] : [org.orgId]);
     }
     const archive = await exportOf(org);
+    expect(rowsOf(archive, "clerk_seats").map(({ external_id }) => external_id)).toEqual(["user_2Zy", "user_2aB"]);
     for (const table of ["clerk_organizations", "exchange_limits_told", "erasures"])
       expect(rowsOf(archive, table)).toHaveLength(1);
     const imported = await importInto(elsewhere, archive);
