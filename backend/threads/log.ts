@@ -169,7 +169,8 @@ export interface LogPage {
 
 /** The log's entries after `after`, oldest first: at most `limit`, and not many more bytes than PAGE_BYTES_MAX. */
 export async function readLog(tx: Tx, orgId: string, threadId: string, after: number, limit: number): Promise<LogPage> {
-  // octet_length reads a large text's size from its pointer, so what the page leaves out is never fetched.
+  // octet_length reads a large text's size from its pointer, so what the page leaves out is never fetched. Each message is looked up by its
+  // place: where PostgreSQL takes the thread for a short one, it would rather read all its messages.
   const rows = await tx.queryAll<LogRow>`
     select * from (
       select l.seq, l.kind, l.data, coalesce(m.created_at, l.created_at) as at, m.id, m.sender_type, m.sender_id, m.sender_name, m.content, m.status, m.turn_id,
@@ -178,7 +179,8 @@ export async function readLog(tx: Tx, orgId: string, threadId: string, after: nu
       from (
         select seq, kind, data, created_at from thread_log
         where org_id = ${orgId} and thread_id = ${threadId} and seq > ${after} order by seq limit ${limit}
-      ) l left join messages m on m.org_id = ${orgId} and m.thread_id = ${threadId} and m.seq = l.seq
+      ) l left join lateral (
+        select * from messages where org_id = ${orgId} and thread_id = ${threadId} and seq = l.seq limit 1) m on true
     ) page
     where bytes - coalesce(octet_length(content), 0) < ${PAGE_BYTES_MAX}::int
     order by seq`;
