@@ -45,6 +45,10 @@ export function estimateTokens(chars: number): number {
   return Math.ceil(chars / CHARS_PER_TOKEN);
 }
 
+/** Far beyond any model's: what a broken upstream says must fit the ledger's columns, also added up over a turn's calls. */
+const TOKENS_MAX = 10_000_000;
+
 function count(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.round(value) : null;
+  if (typeof value !== "number" || !Number.isFinite(value) || value < 0) return null;
+  return Math.min(Math.round(value), TOKENS_MAX);
 }
