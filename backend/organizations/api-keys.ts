@@ -11,7 +11,7 @@ import { changeLimit, readAmounts } from "../usage/store-limit";
 import { adminCaller, caller } from "./caller";
 import { requireScope } from "./enforce-policy";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
-import { checkScopes, requireNoMore } from "./key-limits";
+import { checkScopes, isAdminForOther, requireNoMore } from "./key-limits";
 import { requireMember } from "./require-member";
 
 const apiKeyHashKey = secret("ApiKeyHashKey");
@@ -48,7 +48,7 @@ interface CreateApiKeyRequest {
   name: string & MinLen<1> & MaxLen<200>;
   /** Days until it expires; 90 by default. */
   days?: number & (Min<1> & Max<365>);
-  /** For whom it acts; the caller by default. Their role bounds it too. */
+  /** For whom it acts; the caller by default. Their role bounds it too; made by an admin, it acts as no owner should they become one. */
   user_id?: string & MaxLen<64>;
   /** What it may do; all that the key used here may, by default. Never more than that. */
   scopes?: (string & MaxLen<100>)[];
@@ -93,7 +93,8 @@ export const createApiKey = api(
     const make = async (tx: Tx) => {
       requireNoMore(who, { scopes, role: await requireMember(tx, orgID, user_id) });
       const hashSecret = apiKeyHashKey();
-      const wanted = { orgId: orgID, userId: user_id, name, days, scopes, hashSecret, madeBy: who.keyID };
+      const madeByAdmin = isAdminForOther(who, user_id);
+      const wanted = { orgId: orgID, userId: user_id, name, days, scopes, hashSecret, madeBy: who.keyID, madeByAdmin };
       const made = await insertKey(tx, wanted);
       if (limits) {
         await changeLimit(tx, { orgId: orgID, scope: "key", scopeId: made.id, amounts: limits, by: userID });

@@ -69,7 +69,7 @@ export async function authenticateKey(text: string, hashSecret: string): Promise
       scopes: string[];
     }>`
       with key as (
-        select k.id, k.user_id, m.role, u.name, k.scopes, k.expires_at, k.last_used_at
+        select k.id, k.user_id, case when k.made_by_admin and m.role = 'owner' then 'admin' else m.role end as role, u.name, k.scopes, k.expires_at, k.last_used_at
         from api_keys k join members m using (org_id, user_id) join users u on (u.org_id, u.id) = (k.org_id, k.user_id)
         where k.org_id = ${parsed.orgId} and k.hash = ${hash} and k.revoked_at is null and k.expires_at > now()
       ), used as (

@@ -32,7 +32,7 @@ export async function readEnds(
   const people = new Set<string>();
   for (const { who } of held) who.keyID === null ? people.add(who.userID) : keyIds.add(who.keyID);
   const valid = await tx.queryAll<{ id: string; role: Caller["role"] }>`
-    select k.id, m.role from api_keys k join members m using (org_id, user_id)
+    select k.id, case when k.made_by_admin and m.role = 'owner' then 'admin' else m.role end as role from api_keys k join members m using (org_id, user_id)
     where k.org_id = ${orgId} and k.id = any(${[...keyIds]}::text[]) and k.revoked_at is null and k.expires_at > now()
     union all
     select user_id, role from members where org_id = ${orgId} and user_id = any(${[...people]}::text[])`;

@@ -26,6 +26,14 @@ export function requireNoMore(who: Caller, key: { scopes: readonly string[]; rol
   if (more.length > 0) throw scopeBeyondOwn(who, more);
 }
 
+/**
+ * Whether an admin makes a key for somebody else. Whoever makes a key can keep it, and its role is its person's of the moment: so that no admin
+ * becomes an owner by waiting until a person is made one, such a key is an admin's at most.
+ */
+export function isAdminForOther(who: Caller, userId: string): boolean {
+  return who.role !== "owner" && userId !== who.userID;
+}
+
 function scopeBeyondOwn(who: Caller, more: string[]): APIError {
   return problem(
     ErrCode.PermissionDenied,

@@ -10,7 +10,7 @@ import type { Caller } from "./authenticate";
 import { adminCaller, caller } from "./caller";
 import { requireScope } from "./enforce-policy";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
-import { requireNoMore } from "./key-limits";
+import { isAdminForOther, requireNoMore } from "./key-limits";
 import type { Role } from "./policy";
 import { allows } from "./scopes";
 
@@ -48,6 +48,7 @@ interface OldKey {
   role: Role;
   /** Whole days it was made for, at least one. */
   lifetime_days: number;
+  made_by_admin: boolean;
   ended: boolean;
   replaced_by: string | null;
 }
@@ -87,7 +88,7 @@ interface Rotation {
 async function rotate(tx: Tx, who: Caller, { id, overlapMinutes, days }: Rotation): Promise<RotateApiKeyResponse> {
   const { orgID: orgId } = who;
   const old = await tx.queryRow<OldKey>`
-    select k.name, k.user_id, k.scopes, m.role, k.replaced_by, k.revoked_at is not null or k.expires_at <= now() as ended,
+    select k.name, k.user_id, k.scopes, m.role, k.made_by_admin, k.replaced_by, k.revoked_at is not null or k.expires_at <= now() as ended,
       greatest(1, floor(extract(epoch from k.expires_at - k.created_at) / 86400))::int as lifetime_days
     from api_keys k join members m using (org_id, user_id)
     where k.org_id = ${orgId} and k.id = ${id} for update of k`;
@@ -98,7 +99,9 @@ async function rotate(tx: Tx, who: Caller, { id, overlapMinutes, days }: Rotatio
   const madeBy = id === who.keyID ? null : who.keyID;
   // A key made for a day is rid of that by no rotation of its own.
   const daysMax = makesKeys(who) ? days : Math.min(days, old.lifetime_days);
-  const made = await insertKey(tx, { orgId, userId, name, scopes, days: daysMax, hashSecret: apiKeyHashKey(), madeBy });
+  const madeByAdmin = old.made_by_admin || isAdminForOther(who, userId);
+  const hashSecret = apiKeyHashKey();
+  const made = await insertKey(tx, { orgId, userId, name, scopes, days: daysMax, hashSecret, madeBy, madeByAdmin });
   const ends = await tx.queryRow<{ expires_at: Date }>`
     update api_keys
     set replaced_by = ${made.id}, expires_at = least(expires_at, now() + make_interval(mins => ${overlapMinutes}::int))

@@ -140,6 +140,18 @@ describe("a key for somebody else", () => {
     const admin = await make({ user_id: id });
     const refused = await as<Problem>(admin, "POST", "/api-keys", { name: "more", user_id: org.userId });
     expect(refused).toMatchObject({ status: 403, body: { details: { reason: "owner_required" } } });
+    const member = await newPerson(org, "Member");
+    const kept = await ok(as<Key>(admin, "POST", "/api-keys", { name: "kept", user_id: member }));
+    const again = await ok(as<Rotated>(kept, "POST", `/api-keys/${kept.id}/rotate`, {}));
+    await ok(org.call("PATCH", `/people/${member}`, { role: "owner" }));
+    const toOwner = (key: { api_key: string }) =>
+      as<Problem>(key, "PATCH", `/people/${id}`, { role: "owner" }).then(({ body }) => body.details?.reason);
+    for (const key of [kept, again]) {
+      await expect.poll(() => toOwner(key), { timeout: 10_000, interval: 250 }).toBe("owner_required");
+      expect((await as(key, "GET", "/api-keys")).status).toBe(200);
+    }
+    const theirs = await make({ user_id: member });
+    expect((await as<Problem>(theirs, "POST", "/people", { name: "Another", role: "owner" })).status).toBe(200);
     const owners = await make();
     const rotated = await as<Problem>(admin, "POST", `/api-keys/${owners.id}/rotate`, {});
     expect(rotated).toMatchObject({ status: 403, body: { details: { reason: "owner_required" } } });
