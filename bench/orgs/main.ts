@@ -29,8 +29,8 @@ const FLOOD_TURNS = 1_000;
 const SINGLES = 10;
 /** A model that takes four seconds to its first word: then Letta's places are what is scarce, and not its CPU. */
 const SLOW = { organizations: 64, orders: "!slow 4000" };
-/** Answers that take about five seconds, so that some are in the middle when a server is killed, which is when so many have ended. */
-const KILLED = { organizations: 100, orders: "!rate 2", afterEnded: 20 };
+/** Answers that take about ten seconds; a server is killed as soon as so many are in the middle of one. */
+const KILLED = { organizations: 48, orders: "!rate 1", speaking: 10 };
 /** Before what is measured, once for each set of servers. */
 const WARM_UP_MESSAGES = 20;
 
@@ -148,9 +148,10 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
     sayings: oneEach(KILLED.organizations),
     noisy: null,
     orders: KILLED.orders,
-    look: async (ended) => {
-      if (inFlight > 0 || ended < KILLED.afterEnded) return;
+    look: async () => {
+      if (inFlight > 0) return;
       speaking = await speakingNow(db);
+      if (speaking < KILLED.speaking) return;
       inFlight = await metric(world, api, "graphyn_letta_in_flight", 'server="letta-2"');
       process.kill(second.pid, "SIGKILL");
     },

@@ -29,8 +29,8 @@ export interface Plan {
   orders?: string;
   graphyn: Api;
   pids: Record<string, number>;
-  /** Hears how many turns have ended, at each look. */
-  look?: (ended: number) => Promise<void>;
+  /** At each look whether turns have ended. */
+  look?: () => Promise<void>;
 }
 
 interface Ended {
@@ -64,7 +64,7 @@ export async function runPhase(world: World, plan: Plan): Promise<Phase> {
       [now],
     );
     ended = rows[0]?.ended ?? 0;
-    await plan.look?.(ended);
+    await plan.look?.();
   }
   const seconds = (performance.now() - begun) / 1000;
   const ticks = readCpuTicks();

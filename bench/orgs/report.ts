@@ -29,7 +29,7 @@ export interface Flood {
   /** Turns of one organization that waited for Letta's one place before the first single message, and after the last. */
   waiting: number;
   still_waiting: number;
-  /** Of each single message: turns of that organization that reached the model between its POST and it; and until it was answered, ms. */
+  /** Of each single message: turns of that organization that were given the place between its POST and it; and until it was answered, ms. */
   singles: { slots: number; ms: number }[];
 }
 
@@ -187,7 +187,7 @@ export function report(result: Result): string {
     `A wait is from a message's POST to the end of its turn, the mean of an organization's messages. The noisy organization's own waits are not among them; it says ${result.phases.find(({ name }) => name === "one of them noisy")?.noisy_messages ?? 0} messages, which come first. ` +
       "Whoever says several messages at once waits for their mean, and whoever says one for its own: with a single message each the longest wait is twice the median by arithmetic, however fair.",
     "",
-    `Behind the flood Letta had one place, so that places are given one after the other and can be counted. A single message was answered after ${ms(quantile(singles, 0.5))} ms (p50, the most ${ms(Math.max(...singles))}); ${result.flood.still_waiting} turns still waited after the last.`,
+    `Behind the flood Letta had one place, so that places are given one after the other and can be counted, and each turn took the model half a second. A single message was answered after ${ms(quantile(singles, 0.5))} ms (p50, the most ${ms(Math.max(...singles))}); ${result.flood.still_waiting} turns still waited after the last.`,
     "",
     "With a slow model (four seconds to its first word) an answer takes a place of Letta's and little of its CPU: two servers have twice the places. With an instant one an answer is CPU, of which there is no more with a second server on the same cores.",
     "",
