@@ -89,7 +89,7 @@ export function report(result: Result): string {
       rows.map(({ cells }) => cells),
     ),
     "",
-    "A message's time is from its POST to the reader: the commit is in it. Words are stored and told 20 times a second, so about half of 50 ms is in theirs.",
+    "A message's time is from its POST to the reader: the commit is in it. Words are stored and told every 60 ms, so about half of that is in theirs.",
     "",
     bars(result),
     "",

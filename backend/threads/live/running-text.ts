@@ -4,7 +4,7 @@ import { PROCESS_ID } from "../turns/lease";
 import { beforeTelling, tell, wantPulse } from "./fanout/tell";
 
 /**
- * The words of this process's running turns, and their way into the database: with every pulse (PULSE_MS) one statement for all turns
+ * The words of this process's running turns, and their way into the database: with every pulse (fanout/pulse.ts) one statement for all turns
  * together, so that a reader elsewhere, or after a crash, finds the text so far. One statement, because 1000 turns with a commit each
  * would be 20 000 commits a second. The first words leave at once, and the hint that tells of them right after their commit.
  */
