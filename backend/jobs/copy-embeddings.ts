@@ -1,9 +1,8 @@
 import type { Task } from "graphile-worker";
 import { tenant } from "../db/tenant";
-import { embeddingsConfigured, toVector } from "../lib/embeddings";
-import { embedTexts } from "../models/embed";
+import { embeddingsConfigured } from "../lib/embeddings";
+import { embedMessages, storeEmbeddings } from "./embed-lacking";
 
-const EMBED_MS_MAX = 30_000;
 /** Messages in one transaction and one request: each is one more for the vectors' index to take in. */
 const BATCH = 50;
 
@@ -39,18 +38,7 @@ export const copyEmbeddings: Task = async (payload) => {
         order by m.seq`;
     });
     if (lacking.length === 0) continue;
-    const texts = lacking.map(({ content }) => content);
-    const vectors = await embedTexts(org_id, texts, EMBED_MS_MAX);
-    const rows = lacking.map(({ id }, index) => ({ id, embedding: toVector(vectors[index] ?? []) }));
-    await tenant(
-      org_id,
-      (tx) => tx.exec`
-        insert into message_embeddings (org_id, message_id, embedding)
-        select m.org_id, m.id, r.embedding::vector
-        from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r(id text, embedding text)
-          join messages m on m.org_id = ${org_id} and m.id = r.id and m.status <> 'erased'
-        for share of m
-        on conflict (org_id, message_id) do nothing`,
-    );
+    const rows = await embedMessages(org_id, lacking);
+    await tenant(org_id, (tx) => storeEmbeddings(tx, org_id, rows));
   }
 };

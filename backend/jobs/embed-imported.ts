@@ -1,9 +1,8 @@
 import type { Task } from "graphile-worker";
 import { tenant } from "../db/tenant";
-import { embeddingsConfigured, toVector } from "../lib/embeddings";
-import { embedTexts } from "../models/embed";
+import { embeddingsConfigured } from "../lib/embeddings";
+import { embedMessages, storeEmbeddings } from "./embed-lacking";
 
-const EMBED_MS_MAX = 30_000;
 /** Messages in one job, and so in one request and one transaction: others' jobs come in between. */
 const BATCH = 50;
 
@@ -25,16 +24,9 @@ export const embedImported: Task = async (payload) => {
   const last = batch.at(-1);
   if (!last) return;
   const lacking = batch.filter((message) => message.lacking);
-  const texts = lacking.map(({ content }) => content);
-  const vectors = texts.length === 0 ? [] : await embedTexts(org_id, texts, EMBED_MS_MAX, "operator");
-  const rows = lacking.map(({ id }, index) => ({ id, embedding: toVector(vectors[index] ?? []) }));
+  const rows = await embedMessages(org_id, lacking, "operator");
   await tenant(org_id, async (tx) => {
-    await tx.exec`
-      insert into message_embeddings (org_id, message_id, embedding)
-      select m.org_id, m.id, r.embedding::vector
-      from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r(id text, embedding text)
-        cross join lateral (select org_id, id from messages where org_id = ${org_id} and id = r.id limit 1) m
-      on conflict (org_id, message_id) do nothing`;
+    await storeEmbeddings(tx, org_id, rows);
     await tx.exec`select enqueue_job('embed_imported', jsonb_build_object('after', ${last.id}::text))`;
   });
 };

@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adminQuery, createDatabase, type TestDatabase } from "../harness/database";
+import { type HeldEmbeddings, holdEmbeddings } from "../harness/held-embeddings";
 import { newOrganization, newThread, ok } from "../harness/organization";
 import { type Server, startServer } from "../harness/server";
 
@@ -12,25 +11,17 @@ const WORKERS = 4;
 
 describe("job workers whose connections break while they tell of their jobs", () => {
   const adminKey = randomBytes(8).toString("hex");
-  /** Requests for embeddings that wait to be answered. */
-  const held: (() => void)[] = [];
-  let isHolding = true;
-  const embeddings = createServer((req, resp) => {
-    if (isHolding) held.push(() => void passOn(req, resp));
-    else void passOn(req, resp);
-  });
+  let embeddings: HeldEmbeddings;
   let database: TestDatabase;
   let server: Server;
   beforeAll(async () => {
-    await new Promise<void>((resolve) => embeddings.listen(0, "127.0.0.1", resolve));
+    embeddings = await holdEmbeddings();
     database = await createDatabase();
-    const base = `http://127.0.0.1:${(embeddings.address() as AddressInfo).port}/v1`;
-    server = await startServer({ databaseUrl: database.url, adminKey, env: { EMBEDDINGS_API_BASE: base } });
+    server = await startServer({ databaseUrl: database.url, adminKey, env: { EMBEDDINGS_API_BASE: embeddings.base } });
   });
   afterAll(async () => {
     await server?.stop();
-    embeddings.closeAllConnections();
-    embeddings.close();
+    embeddings?.close();
     await database?.drop();
   });
 
@@ -40,14 +31,13 @@ describe("job workers whose connections break while they tell of their jobs", ()
     const id = await newThread(org);
     const say = (content: string) => ok(org.call("POST", `/threads/${id}/messages`, { content }));
     for (let count = 0; count < WORKERS; count++) await say(`the worker ${count} is lost with this`);
-    await expect.poll(() => held.length, { timeout: 20_000 }).toBe(WORKERS);
+    await expect.poll(() => embeddings.waiting(), { timeout: 20_000 }).toBe(WORKERS);
 
     const client = new pg.Client({ connectionString: adminUrl });
     await client.connect();
     await client.query("begin");
     await client.query("select id from graphile_worker._private_jobs for update");
-    isHolding = false;
-    for (const answer of held) answer();
+    embeddings.release();
     const waiting = `select pid from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock' and query ilike '%_private_jobs%'`;
     await expect.poll(async () => (await adminQuery(adminUrl, waiting)).length, { timeout: 20_000 }).toBe(WORKERS);
@@ -66,14 +56,3 @@ describe("job workers whose connections break while they tell of their jobs", ()
     expect(server.output()).toContain("a job worker was lost");
   });
 });
-
-async function passOn(req: IncomingMessage, resp: ServerResponse): Promise<void> {
-  const parts: Buffer[] = [];
-  for await (const part of req) parts.push(part as Buffer);
-  const answer = await fetch(`${process.env.DEV_MODEL_URL}${req.url}`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: Buffer.concat(parts).toString(),
-  });
-  resp.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
-}
