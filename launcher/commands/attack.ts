@@ -1,11 +1,9 @@
 import { type Part, attack as run } from "attack";
 import { Fault } from "../fault";
-import { place } from "../paths";
-import { readEnv } from "../stack/env-file";
-import { loadSecrets } from "../stack/secrets";
 import { step } from "../terminal/progress";
 import { bold, dim, green, red } from "../terminal/style";
 import { readOptions } from "./options";
+import { targetOf } from "./target";
 
 const FINDINGS_SHOWN = 20;
 
@@ -15,7 +13,7 @@ const FINDINGS_SHOWN = 20;
  * runs here. Exit code 1 if anything was found.
  */
 export async function attack(args: readonly string[]): Promise<number> {
-  const { url, adminKey } = target(args);
+  const { url, adminKey } = targetOf(readOptions(args, {}).positionals[0], "./graphyn attack URL");
   const keys = process.env.GRAPHYN_ATTACK_KEYS?.split(",").map((key) => key.trim());
   if (keys && keys.length !== 2)
     throw new Fault("GRAPHYN_ATTACK_KEYS names two keys.", "gk_…,gk_…: the victim's, then the attacker's.");
@@ -48,18 +46,4 @@ async function shown(name: Part["name"], work: (say: (text: string) => void) => 
   });
   if (!done) throw new Error("the step ended without its part");
   return done;
-}
-
-function target(args: readonly string[]): { url: string; adminKey: string | undefined } {
-  const given = readOptions(args, {}).positionals[0]?.replace(/\/$/, "");
-  if (given !== undefined) {
-    if (!/^https?:\/\/\S+$/.test(given))
-      throw new Fault(`"${given}" is no address.`, "./graphyn attack http://localhost:4000");
-    return { url: given, adminKey: process.env.GRAPHYN_ADMIN_KEY };
-  }
-  const here = place("start");
-  const { GRAPHYN_URL: url } = readEnv(here.env);
-  if (!url)
-    throw new Fault("No Graphyn has been started here.", "./graphyn start, or name an address: ./graphyn attack URL");
-  return { url, adminKey: process.env.GRAPHYN_ADMIN_KEY ?? loadSecrets(here.secrets).adminKey };
 }

@@ -4,8 +4,9 @@ import { resolve } from "node:path";
 import { Fault } from "../fault";
 import { step } from "../terminal/progress";
 import { bold, dim } from "../terminal/style";
-import { archiveTarget, refused, sizeOf } from "./archive-target";
+import { refused, sizeOf } from "./archive-said";
 import { readOptions } from "./options";
+import { targetOf } from "./target";
 
 /** The last line is far shorter: two names and a count for each table. */
 const END_BYTES_MAX = 64 << 10;
@@ -18,7 +19,7 @@ const USE = "./graphyn export [URL] [--out FILE]";
  */
 export async function exportArchive(args: readonly string[]): Promise<number> {
   const { values, positionals } = readOptions(args, { out: { type: "string" } });
-  const { url, apiKey } = archiveTarget(positionals[0], USE);
+  const { url, apiKey } = targetOf(positionals[0], USE);
   if (!apiKey)
     throw new Fault("Whose organization it is, the API key says.", "Set GRAPHYN_API_KEY to a key of an owner.");
   console.log(`\n  ${bold("Graphyn: export")} ${dim(url)}\n`);

@@ -6,8 +6,9 @@ import { request as overHttps } from "node:https";
 import { Fault } from "../fault";
 import { step } from "../terminal/progress";
 import { bold, dim } from "../terminal/style";
-import { archiveTarget, refused, sizeOf } from "./archive-target";
+import { refused, sizeOf } from "./archive-said";
 import { readOptions } from "./options";
+import { targetOf } from "./target";
 
 const USE = "./graphyn import FILE [URL]";
 const ANSWER_BYTES_MAX = 1 << 20;
@@ -26,7 +27,7 @@ interface Imported {
 export async function importArchive(args: readonly string[]): Promise<number> {
   const [file, address] = readOptions(args, {}).positionals;
   if (file === undefined) throw new Fault("Which archive?", USE);
-  const { url, adminKey } = archiveTarget(address, USE);
+  const { url, adminKey } = targetOf(address, USE);
   if (!adminKey) throw new Fault("An import is the operator's.", "Set GRAPHYN_ADMIN_KEY to the deployment's AdminKey.");
   const size = await stat(file).then(
     (found) => found.size,
