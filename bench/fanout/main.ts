@@ -9,6 +9,7 @@ import { readArguments } from "../lib/arguments";
 import { watchOthers } from "../lib/cpu";
 import { createAgent, createOrganization } from "../lib/graphyn";
 import { connect } from "../lib/http";
+import { makePhases } from "../lib/phases";
 import { stamp, updateReadme, writeResult } from "../lib/result";
 import { startGraphyn, startStack, withStops } from "../lib/stack";
 import { seededRandom, shuffled } from "../lib/stats";
@@ -27,9 +28,7 @@ const random = seededRandom(args.seed);
 await withStops(run);
 
 async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
-  const began = performance.now();
-  const say = (text: string) =>
-    console.log(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}`);
+  const { say, seconds } = makePhases();
   let graphyn = { url: "", pid: 0, adminKey: "" };
   const stack = await startStack(stops, {
     record: true,
@@ -79,7 +78,7 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
 
   const result: Result = {
     ...header,
-    seconds: Math.round((performance.now() - began) / 1000),
+    seconds: seconds(),
     others_cpu_share: others(),
     delivered,
     storm,

@@ -20,6 +20,7 @@ import {
 import { type Api, call, connect } from "../lib/http";
 import { createConversation, forkConversation, sendToConversation } from "../lib/letta";
 import { modelArm } from "../lib/model";
+import { makePhases } from "../lib/phases";
 import { stamp, updateReadme, writeResult } from "../lib/result";
 import { type Stack, startGraphyn, startShippedLetta, startStack, withStops } from "../lib/stack";
 import { type Passage, startTap, type Tap } from "../lib/tap";
@@ -43,9 +44,7 @@ const header = await stamp("first-token", args.seed, args.loadedMachineOk);
 await withStops(run);
 
 async function run(stops: Stack["stops"]): Promise<void> {
-  const began = performance.now();
-  const say = (text: string) =>
-    console.log(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}`);
+  const { say, seconds } = makePhases();
   const stack = await startStack(stops);
   const tap = await startTap(stack.lettaPort);
   stops.push(() => tap.close());
@@ -97,7 +96,7 @@ async function run(stops: Stack["stops"]): Promise<void> {
       postgres: (await one<{ version: string }>(db, "select version()")).version.split(" on ", 1)[0] ?? "",
       graphyn: await call<object>(organization.api, "GET", "/health"),
     },
-    seconds: Math.round((performance.now() - began) / 1000),
+    seconds: seconds(),
     others_cpu_share: others,
     scenarios: [
       { at_once: 1, visits: oneAtOnce },

@@ -12,6 +12,7 @@ import { measure, type RigOptions, type Visit } from "../lib/arms";
 import { watchOthers } from "../lib/cpu";
 import { createAgent, createOrganization, type Organization } from "../lib/graphyn";
 import { type Api, call, connect } from "../lib/http";
+import { makePhases } from "../lib/phases";
 import { stamp, updateReadme, writeResult } from "../lib/result";
 import { type Base, createDatabase, startGraphyn, startStack, withDatabase, withStops } from "../lib/stack";
 import { measurePaced, PACED_MODEL } from "./paced";
@@ -50,9 +51,7 @@ interface Running {
 }
 
 async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
-  const began = performance.now();
-  const say = (text: string) =>
-    console.log(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}`);
+  const { say, seconds } = makePhases();
   const graphyns = new Map<"R" | "W" | "A", Running>();
   const stack = await startStack(stops, {
     record: true,
@@ -126,7 +125,7 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
       agno: AGNO_VERSION,
     },
     arms: Object.fromEntries(targets.map(({ name, title }) => [name, title])),
-    seconds: Math.round((performance.now() - began) / 1000),
+    seconds: seconds(),
     others_cpu_share: others(),
     first_text: firstText,
     rates,

@@ -14,6 +14,7 @@ import { readArguments } from "../lib/arguments";
 import { cpuDifference, cpuSecondsByRole, watchOthers } from "../lib/cpu";
 import { createAgent, createOrganization, createThread, postMessage } from "../lib/graphyn";
 import { type Api, connect } from "../lib/http";
+import { makePhases } from "../lib/phases";
 import { stamp, updateReadme, writeResult } from "../lib/result";
 import { startGraphyn, startStack, withStops } from "../lib/stack";
 import { seededRandom } from "../lib/stats";
@@ -58,9 +59,7 @@ interface Pair {
 }
 
 async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
-  const began = performance.now();
-  const say = (text: string) =>
-    console.log(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}`);
+  const { say, seconds } = makePhases();
   const stack = await startStack(stops);
   await installRedis(stack.uv);
   const redis = await startRedis(stops);
@@ -109,7 +108,7 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
   }
   const result: Result = {
     ...header,
-    seconds: Math.round((performance.now() - began) / 1000),
+    seconds: seconds(),
     others_cpu_share: others(),
     phases,
   };

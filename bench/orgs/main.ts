@@ -12,6 +12,7 @@ import { keepOrChoosePort } from "../../launcher/stack/ports";
 import { readArguments } from "../lib/arguments";
 import { watchOthers } from "../lib/cpu";
 import { connect } from "../lib/http";
+import { makePhases } from "../lib/phases";
 import { stamp, updateReadme, writeResult } from "../lib/result";
 import { type Base, startGraphyn, startStack, withStops } from "../lib/stack";
 import { seededRandom, shuffled } from "../lib/stats";
@@ -40,9 +41,7 @@ const random = seededRandom(args.seed);
 await withStops(run);
 
 async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
-  const began = performance.now();
-  const say = (text: string) =>
-    console.log(`${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s  ${text}`);
+  const { say, seconds } = makePhases();
   const port = await keepOrChoosePort(undefined);
   /** Graphyn with these servers, where Letta expects the gateway to be. One runs at a time. */
   const graphynWith = (base: Base, urls: string[], env: Record<string, string> = {}) => {
@@ -166,7 +165,7 @@ async function run(stops: (() => Promise<unknown>)[]): Promise<void> {
 
   const result: Result = {
     ...header,
-    seconds: Math.round((performance.now() - began) / 1000),
+    seconds: seconds(),
     others_cpu_share: Math.max(...shares),
     phases,
     killed: { in_flight: inFlight, speaking, failed: killed.failed },
