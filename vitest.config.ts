@@ -11,6 +11,8 @@ const MAX_WORKERS = 2;
 const UNIT_TIMEOUT_MS = 30_000;
 /** Milliseconds. Real servers answer within this, or they hang. */
 const SERVER_TIMEOUT_MS = 60_000;
+/** Milliseconds, for what `expect.poll` waits for: a busy machine is late, and only what never comes is wrong. */
+const POLL_TIMEOUT_MS = 20_000;
 /** Milliseconds. A first start installs packages and migrates two databases. */
 const LAUNCHER_TIMEOUT_MS = 600_000;
 
@@ -21,6 +23,7 @@ export default defineConfig({
   resolve: { alias: { "~encore": fileURLToPath(new URL("./backend/encore.gen", import.meta.url)) } },
   test: {
     maxWorkers: MAX_WORKERS,
+    expect: { poll: { timeout: POLL_TIMEOUT_MS } },
     projects: [
       {
         extends: true,

@@ -133,6 +133,18 @@ describe.each(IMPLEMENTATIONS)("hints between processes over $name", ({ open, st
     await expect.poll(() => b.heard, { timeout: 40_000 }).toContain("all");
   });
 
+  it("are not given up where the other end takes connections and says nothing on them (SSE-4)", async () => {
+    const [a, b] = [await join("proxy"), await join()];
+    proxy.fault = { kind: "black_hole" };
+    const before = proxy.accepted;
+    proxy.dropConnections();
+    await expect.poll(() => proxy.accepted).toBeGreaterThan(before); // it tries again, and hears nothing
+    await a.fanout.send([hint("org_1", "thread_lost", "log")]);
+    proxy.fault = { kind: "none" };
+    await expect.poll(() => a.heard, { timeout: 40_000 }).toContain("all");
+    await expect.poll(() => b.heard, { timeout: 40_000 }).toContain("all");
+  });
+
   it("end with the process, and keep nothing open (SSE-4)", async () => {
     const before = proxy.accepted;
     const a = await join("proxy");

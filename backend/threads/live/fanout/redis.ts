@@ -10,6 +10,7 @@ const STREAM = "graphyn:hints";
 const STREAM_ENTRIES_MAX = 10_000;
 const READ_ENTRIES_MAX = 200;
 const BLOCK_MS = 5_000;
+/** For a connection, with its greeting: the client's own bound ends with TCP's, and whoever takes connections may say nothing on them. */
 const CONNECT_MS_MAX = 5_000;
 /** For an answer; a blocking read has its own time besides. Longer means that nobody is there. */
 const ANSWER_MS_MAX = 5_000;
@@ -36,7 +37,7 @@ export function openRedisFanout(url: string, ears: Ears): Fanout {
       const onClose = () => breaks(new Error("closed"));
       closing.addEventListener("abort", onClose, { once: true });
       try {
-        await Promise.race([Promise.all([reads.connect(), writes.connect()]), broken]);
+        await Promise.race([within(Promise.all([reads.connect(), writes.connect()]), CONNECT_MS_MAX), broken]);
         let at = await Promise.race([newest(writes), broken]);
         writer = writes;
         ears.hear("all"); // what was said before this place in the stream
