@@ -1,4 +1,4 @@
-import type { AskAhead } from "../models/guess-pays";
+import type { AskAhead } from "../models/correlation/open-turns";
 
 /** A version of an agent: what it is told, what it can do, which model speaks; one agent in Letta. Never changed, only followed by another. */
 export interface AgentVersion {

@@ -2,7 +2,7 @@ import { type AuditActor, appendAudit } from "../audit/append-audit";
 import { type Tx, tenant } from "../db/tenant";
 import { notFound } from "../lib/errors";
 import { newId } from "../lib/ids";
-import type { AskAhead } from "../models/guess-pays";
+import type { AskAhead } from "../models/correlation/open-turns";
 import type { VersionRow } from "./agent";
 import { type Bump, compareVersions, FIRST_VERSION, nextVersion } from "./semver";
 

@@ -4,7 +4,7 @@ import { type Tx, tenant } from "../db/tenant";
 import { invalid, notFound } from "../lib/errors";
 import { isId } from "../lib/ids";
 import { whole } from "../lib/whole";
-import { type GuessFigures, guessFigures } from "../models/guess-figures";
+import { type GuessFigures, guessFigures } from "../models/ask-ahead/guess-figures";
 import { caller } from "../organizations/caller";
 import { type Agent, type AgentRow, type AgentVersion, agentOf, type VersionRow, versionOf } from "./agent";
 

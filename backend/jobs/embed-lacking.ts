@@ -1,7 +1,7 @@
 /** Messages that lack an embedding, many in one request: those of a copied thread (copy-embeddings.ts) and of an archive (embed-imported.ts). */
 import type { Tx } from "../db/tenant";
 import { toVector } from "../lib/embeddings";
-import { embedTexts } from "../models/embed";
+import { embedTexts } from "../models/requests/embed";
 
 const EMBED_MS_MAX = 30_000;
 

@@ -1,7 +1,7 @@
 import type { Task } from "graphile-worker";
 import { tenant } from "../db/tenant";
 import { embeddingsConfigured, toVector } from "../lib/embeddings";
-import { embedTexts } from "../models/embed";
+import { embedTexts } from "../models/requests/embed";
 
 const EMBED_MS_MAX = 30_000;
 

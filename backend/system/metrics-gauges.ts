@@ -5,8 +5,8 @@ import { jobs } from "~encore/clients";
 import { dispatch } from "../db/tenant";
 import { letta } from "../letta/client";
 import { registry } from "../lib/metrics";
-import { upstreams } from "../models/configured";
-import { connectionsOf } from "../models/connections";
+import { upstreams } from "../models/upstreams/configured";
+import { connectionsOf } from "../models/upstreams/connections";
 
 /** Milliseconds that looking something up may take. A scrape must not wait for a database that hangs. */
 const LOOK_MS_MAX = 2_000;

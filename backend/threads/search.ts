@@ -6,7 +6,7 @@ import { embeddingsConfigured, toVector } from "../lib/embeddings";
 import { invalid } from "../lib/errors";
 import type { Message } from "../lib/events";
 import { whole } from "../lib/whole";
-import { embedTexts } from "../models/embed";
+import { embedTexts } from "../models/requests/embed";
 import { caller } from "../organizations/caller";
 import { reserve } from "../usage/reserve";
 import { nearestTo } from "./nearest";

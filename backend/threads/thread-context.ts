@@ -1,7 +1,7 @@
 import type { Tx } from "../db/tenant";
 import { entryCursor } from "../lib/cursor";
 import type { TokenUsage } from "../lib/events";
-import type { AskAhead } from "../models/guess-pays";
+import type { AskAhead } from "../models/correlation/open-turns";
 import type { ParticipantRole } from "./roles";
 import type { WhenBusy } from "./turns/when-busy";
 

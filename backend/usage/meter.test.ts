@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LimitName } from "../lib/events";
-import { estimateUsage, usageOf } from "../models/usage";
+import { estimateUsage, usageOf } from "../models/metering/usage";
 import { ANSWER_TOKENS } from "./estimates";
 import { makeMeter } from "./meter";
 

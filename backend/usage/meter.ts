@@ -1,8 +1,8 @@
 import type { LimitName } from "../lib/events";
-import { costMicros } from "../models/cost";
-import type { Meter, ModelAsk } from "../models/meter";
-import type { Price } from "../models/upstream";
-import type { Usage } from "../models/upstream-event";
+import { costMicros } from "../models/metering/cost";
+import type { Meter, ModelAsk } from "../models/metering/meter";
+import type { Usage } from "../models/metering/usage";
+import type { Price } from "../models/upstreams/upstream";
 import { ANSWER_TOKENS, PROMPT_CHARS_PER_TOKEN, type Reserved } from "./estimates";
 
 /** What a turn has taken, all its calls together. */

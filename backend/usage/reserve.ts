@@ -1,6 +1,6 @@
 import type { Tx } from "../db/tenant";
 import { reservations } from "../lib/metrics";
-import type { Price } from "../models/upstream";
+import type { Price } from "../models/upstreams/upstream";
 import { ARE_ALL_LIMITED, heldTo } from "./ceilings";
 import { ANSWER_TOKENS, PROMPT_CHARS_PER_TOKEN, type Reserved } from "./estimates";
 import { type LimitRow, type LimitState, statesOf } from "./limit";

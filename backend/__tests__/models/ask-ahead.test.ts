@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { GuessFigures } from "../../models/guess-figures";
+import type { GuessFigures } from "../../models/ask-ahead/guess-figures";
 import { newPerson, newThread, ok } from "../harness/organization";
 import type { Server } from "../harness/server";
 import { openStream, turnsEnded } from "../harness/stream";

@@ -72,7 +72,7 @@ async function expectRemembered(there: TestThread, question: string, paragraphs:
     expect(count(heard, paragraph), heard).toBe(besideCalls.includes(paragraph) ? 0 : 1);
 }
 
-/** The table in models/answer-turn.ts, row by row. */
+/** The table in models/gateway/answer-turn.ts, row by row. */
 const ROWS: [title: string, steps: Step[], end: string, paragraphs: string[]][] = [
   ["an answer", [{ text: ["Tea ", "it is."], end: "stop" }], "completed", ["Tea it is."]],
   ["an empty answer", [{ end: "stop" }], "completed", []],

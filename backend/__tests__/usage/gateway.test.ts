@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ChatBody } from "../../models/ask-ahead";
-import { estimateUsage } from "../../models/usage";
+import { estimateUsage } from "../../models/metering/usage";
+import type { ChatBody } from "../../models/requests/chat-body";
 import { adminQuery } from "../harness/database";
 import { newThread, ok, type Problem, type TestOrganization } from "../harness/organization";
 import type { Server } from "../harness/server";

@@ -240,7 +240,7 @@ export function createOrg(context: Context, tenant: LettaTenant): LettaOrg {
 
   /**
    * Letta's requests for embeddings do not say whose they are, so at our own gateway they get an address that does
-   * (models/embeddings.ts). Other endpoints are taken as Letta knows them.
+   * (models/gateway/embeddings.ts). Other endpoints are taken as Letta knows them.
    */
   function embeddingFields(embedding: LettaEmbedding | null | undefined) {
     if (!embedding) return { embedding: null };

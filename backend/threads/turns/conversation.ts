@@ -2,7 +2,7 @@ import log from "encore.dev/log";
 import { lettaIdOf } from "../../agents/make-imported";
 import { tenant } from "../../db/tenant";
 import { forOrg } from "../../letta/for-org";
-import { knowsAgent, rememberOpening } from "../../models/ask-ahead";
+import { knowsAgent, rememberOpening } from "../../models/ask-ahead/ask-ahead";
 import type { AgentSeat } from "../thread-context";
 import { ASKS_AHEAD } from "./choose-source";
 

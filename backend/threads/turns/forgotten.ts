@@ -1,7 +1,7 @@
 /**
  * A turn that Letta told us is stored, and is not. When the last of its writes fails, that of the messages, Letta 0.16.8 reports `end_turn`
  * all the same (letta_agent_v3.py returns from a `finally`, which drops the error). The conversation's next request shows it, because it
- * lacks that answer (models/ask-ahead.ts). Then the lost turn counts as unsettled, and the one that found out begins anew: it tells the
+ * lacks that answer (models/ask-ahead/). Then the lost turn counts as unsettled, and the one that found out begins anew: it tells the
  * agent what Letta lacks (settle.ts).
  */
 import log from "encore.dev/log";

@@ -1,11 +1,10 @@
 import { forOrg } from "../../letta/for-org";
 import { LettaError, type LettaOrg } from "../../lib/letta-client";
 import { inPart, SpanKind } from "../../lib/tracing";
-import { forget } from "../../models/ask-ahead";
-import { askUpstream } from "../../models/ask-upstream";
-import { dropGuess, guess } from "../../models/guesses";
-import { type ModelEvent, type OpenTurn, openTurn } from "../../models/open-turns";
-import { usageOf } from "../../models/usage";
+import { forget } from "../../models/ask-ahead/ask-ahead";
+import { dropGuess, guess } from "../../models/ask-ahead/guesses";
+import { type ModelEvent, type OpenTurn, openTurn } from "../../models/correlation/open-turns";
+import { usageOf } from "../../models/metering/usage";
 import { type Forgotten, findForgotten } from "./forgotten";
 import { otidOf } from "./otid";
 import { createSteer } from "./steer";
@@ -61,7 +60,7 @@ export const gatewaySource: TurnSource = async (input, signal, tell) => {
       const admitted = () => {
         input.admitted();
         silence.begin();
-        guess(turn, input.content, askUpstream); // not sooner: who waits for Letta must not keep the model busy
+        guess(turn, input.content); // not sooner: who waits for Letta must not keep the model busy
       };
       await askLetta(letta, { ...input, admitted }, { signal, late }, tell, words, () => forgotten);
     });

@@ -1,6 +1,6 @@
 import { forOrg } from "../../letta/for-org";
 import { LettaError } from "../../lib/letta-client";
-import { estimateTokens, usageOf } from "../../models/usage";
+import { estimateTokens, usageOf } from "../../models/metering/usage";
 import { otidOf } from "./otid";
 import { SourceError, type TurnSource } from "./turn-source";
 

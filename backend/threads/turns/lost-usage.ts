@@ -1,7 +1,7 @@
 import type { Tx } from "../../db/tenant";
-import { costMicros } from "../../models/cost";
-import { modelId, priceOf } from "../../models/price-of";
-import { estimateTokens } from "../../models/usage";
+import { costMicros } from "../../models/metering/cost";
+import { estimateTokens } from "../../models/metering/usage";
+import { modelId, priceOf } from "../../models/routing/price-of";
 import type { Spent } from "../../usage/meter";
 import { EXPECTED_PROMPT } from "../../usage/reserve";
 

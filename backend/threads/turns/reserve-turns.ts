@@ -1,5 +1,5 @@
 import type { Tx } from "../../db/tenant";
-import { priceOf } from "../../models/price-of";
+import { priceOf } from "../../models/routing/price-of";
 import { ARE_ALL_LIMITED } from "../../usage/ceilings";
 import type { LimitState } from "../../usage/limit";
 import { type Asker, reserve } from "../../usage/reserve";

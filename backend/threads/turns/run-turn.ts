@@ -6,7 +6,7 @@ import { LettaError } from "../../lib/letta-client";
 import { budgetStops, firstToken } from "../../lib/metrics";
 import { stopping } from "../../lib/stopping";
 import { inPart, type Part } from "../../lib/tracing";
-import { modelId } from "../../models/price-of";
+import { modelId } from "../../models/routing/price-of";
 import type { Reserved } from "../../usage/estimates";
 import { makeMeter, type TurnMeter } from "../../usage/meter";
 import type { Asker } from "../../usage/reserve";

@@ -1,8 +1,8 @@
 import log from "encore.dev/log";
 import { type Tx, tenant } from "../../db/tenant";
 import type { LogEntry, Message } from "../../lib/events";
-import type { ChatBody, ChatMessage } from "../../models/ask-ahead";
-import { canonical } from "../../models/canonical";
+import { canonical } from "../../models/ask-ahead/canonical";
+import type { ChatBody, ChatMessage } from "../../models/requests/chat-body";
 import { holdThread } from "../hold-thread";
 import { requireThread } from "../in-thread";
 import { publish } from "../live/channels";

@@ -1,4 +1,4 @@
-import type { AskAhead } from "../../models/guess-pays";
+import type { AskAhead } from "../../models/correlation/open-turns";
 import type { TurnMeter } from "../../usage/meter";
 
 /**
