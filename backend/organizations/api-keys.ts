@@ -9,7 +9,7 @@ import { whole } from "../lib/whole";
 import type { Amounts } from "../usage/limit";
 import { changeLimit, readAmounts } from "../usage/store-limit";
 import { adminCaller, caller } from "./caller";
-import { requireScope } from "./enforce-policy";
+import { requireOwner, requireScope } from "./enforce-policy";
 import { insertKey, KEY_DAYS_DEFAULT } from "./insert-key";
 import { checkScopes, isAdminForOther, requireNoMore } from "./key-limits";
 import { requireMember } from "./require-member";
@@ -158,7 +158,7 @@ interface RevokeApiKeyResponse {
   replayed?: Header<"Idempotent-Replayed">;
 }
 
-/** Revokes an API key: it stops working within 5 seconds, everywhere, and so end the streams and WebSockets opened with it. Revoking it again changes nothing. */
+/** Revokes an API key: it stops working within 5 seconds, everywhere, and so end the streams and WebSockets opened with it. Revoking it again changes nothing. Every key can end itself; others' are for owners and admins, and one that acts as an owner for owners. */
 export const revokeApiKey = api(
   { expose: true, auth: true, method: "DELETE", path: "/api-keys/:id" },
   async ({ id, idempotency_key: key }: RevokeApiKeyRequest): Promise<RevokeApiKeyResponse> => {
@@ -170,13 +170,18 @@ export const revokeApiKey = api(
     }
     const once = { orgId: orgID, caller: userID, key, request: ["DELETE /api-keys/:id", id] };
     const revoke = async (tx: Tx) => {
-      const row = await tx.queryRow<{ already: boolean }>`
-        with key as (select revoked_at from api_keys where org_id = ${orgID} and id = ${id} for update)
-        update api_keys k set revoked_at = coalesce(k.revoked_at, now()) from key
-        where k.org_id = ${orgID} and k.id = ${id} returning key.revoked_at is not null as already`;
-      if (!row) throw notFound("API key");
-      const target = { type: "key", id };
-      if (!row.already) await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "key.revoked", target });
+      const key = await tx.queryRow<{ acts_as_owner: boolean; revoked: boolean }>`
+        select m.role = 'owner' and not k.made_by_admin as acts_as_owner, k.revoked_at is not null as revoked
+        from api_keys k join members m using (org_id, user_id)
+        where k.org_id = ${orgID} and k.id = ${id} for update of k`;
+      if (!key) throw notFound("API key");
+      // Where nobody signs in, owners have nothing but their keys: no admin locks them out.
+      if (key.acts_as_owner && id !== keyID) requireOwner(who);
+      if (!key.revoked) {
+        await tx.exec`update api_keys set revoked_at = now() where org_id = ${orgID} and id = ${id}`;
+        const target = { type: "key", id };
+        await appendAudit(tx, { orgId: orgID, actor: actorOf(who), action: "key.revoked", target });
+      }
       return { id, revoked: true };
     };
     return marked(await tenant(orgID, (tx) => runOnce(tx, once, () => revoke(tx))));

@@ -168,7 +168,7 @@ export const POLICY = {
   listPeople: { at: "GET /people", roles: MEMBERS, scope: "people:read" },
   createApiKey: { at: "POST /api-keys", roles: ADMINS, scope: "keys:manage" },
   listApiKeys: { at: "GET /api-keys", roles: ADMINS, scope: "keys:manage" },
-  /** Every key can end itself; others' are for owners and admins: api-keys.ts asks. */
+  /** Every key can end itself; others' are for owners and admins, and one that acts as an owner for owners: api-keys.ts asks. */
   revokeApiKey: { at: "DELETE /api-keys/{id}", roles: EVERYBODY, scope: null },
   /** As revokeApiKey. */
   rotateApiKey: { at: "POST /api-keys/{id}/rotate", roles: EVERYBODY, scope: null },

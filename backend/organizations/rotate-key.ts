@@ -45,6 +45,7 @@ interface OldKey {
   name: string;
   user_id: string;
   scopes: string[];
+  /** As which it acts. */
   role: Role;
   /** Whole days it was made for, at least one. */
   lifetime_days: number;
@@ -55,7 +56,7 @@ interface OldKey {
 
 /**
  * Makes a key in place of another, with its name, person and scopes, and held to its limits; the old one works on for the overlap. Every key
- * can rotate itself; others' are for owners and admins.
+ * can rotate itself; others' are for owners and admins, and one that acts as an owner for owners.
  */
 export const rotateApiKey = api(
   { expose: true, auth: true, method: "POST", path: "/api-keys/:id/rotate" },
@@ -88,7 +89,8 @@ interface Rotation {
 async function rotate(tx: Tx, who: Caller, { id, overlapMinutes, days }: Rotation): Promise<RotateApiKeyResponse> {
   const { orgID: orgId } = who;
   const old = await tx.queryRow<OldKey>`
-    select k.name, k.user_id, k.scopes, m.role, k.made_by_admin, k.replaced_by, k.revoked_at is not null or k.expires_at <= now() as ended,
+    select k.name, k.user_id, k.scopes, case when k.made_by_admin and m.role = 'owner' then 'admin' else m.role end as role, k.made_by_admin,
+      k.replaced_by, k.revoked_at is not null or k.expires_at <= now() as ended,
       greatest(1, floor(extract(epoch from k.expires_at - k.created_at) / 86400))::int as lifetime_days
     from api_keys k join members m using (org_id, user_id)
     where k.org_id = ${orgId} and k.id = ${id} for update of k`;

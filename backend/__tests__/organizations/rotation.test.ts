@@ -156,4 +156,51 @@ describe("a key for somebody else", () => {
     const rotated = await as<Problem>(admin, "POST", `/api-keys/${owners.id}/rotate`, {});
     expect(rotated).toMatchObject({ status: 403, body: { details: { reason: "owner_required" } } });
   });
+
+  it("that acts as an owner is ended by owners and by itself, and no other by less than an admin (SEC-4, AGT-2)", async () => {
+    const keyOf = async (role: string) => {
+      const { id } = await ok(org.call<{ id: string }>("POST", "/people", { name: role, role }));
+      return { ...(await make({ user_id: id })), person: id };
+    };
+    const roles = ["owner", "admin", "member", "guest"] as const;
+    const mayEnd: Record<(typeof roles)[number], readonly string[]> = {
+      owner: roles,
+      admin: ["admin", "member", "guest"],
+      member: [],
+      guest: [],
+    };
+    for (const role of roles) {
+      const key = await keyOf(role);
+      for (const of of roles) {
+        const other = await keyOf(of);
+        const may = mayEnd[role].includes(of);
+        const reason = role === "admin" ? "owner_required" : "admin_required";
+        for (const [method, path] of [
+          ["POST", `/api-keys/${other.id}/rotate`],
+          ["DELETE", `/api-keys/${other.id}`],
+        ] as const) {
+          const answer = await as<Problem>(key, method, path, method === "POST" ? {} : undefined);
+          expect(answer, `${role}: ${method} a key of the ${of}`).toMatchObject(
+            may ? { status: 200 } : { status: 403, body: { details: { reason } } },
+          );
+        }
+        expect(await works(other), `${role} and the key of the ${of}`).toBe(may ? 401 : 200);
+      }
+      expect((await as(key, "DELETE", `/api-keys/${key.id}`)).status, role).toBe(200);
+    }
+  });
+
+  it("that an admin made for who is an owner by now acts as an admin, so admins end and rotate it (SEC-4)", async () => {
+    const { id } = await ok(org.call<{ id: string }>("POST", "/people", { name: "Admin", role: "admin" }));
+    const admin = await make({ user_id: id });
+    const member = await newPerson(org, "Member");
+    const body = { name: "theirs", user_id: member };
+    const [rotated, revoked] = [
+      await ok(as<Key>(admin, "POST", "/api-keys", body)),
+      await ok(as<Key>(admin, "POST", "/api-keys", body)),
+    ];
+    await ok(org.call("PATCH", `/people/${member}`, { role: "owner" }));
+    expect((await as(admin, "POST", `/api-keys/${rotated.id}/rotate`, {})).status).toBe(200);
+    expect((await as(admin, "DELETE", `/api-keys/${revoked.id}`)).status).toBe(200);
+  });
 });
