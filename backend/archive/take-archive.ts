@@ -22,6 +22,7 @@ const BATCH_BYTES = 4 << 20;
 export async function takeArchive(tx: Tx, orgId: string, first: Line, lines: AsyncIterator<Line>): Promise<ParsedEnd> {
   // A row may refer to a later one of its table: threads to what they were forked into, turns to what they join.
   await tx.exec`set constraints all deferred`;
+  await tx.exec`select set_config('graphyn.importing', 'on', true)`;
   let batch: ParsedRow[] = [];
   let bytes = 0;
   let last: AuditRow | null = null;

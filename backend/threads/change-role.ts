@@ -12,7 +12,7 @@ import { hostIsAPerson, roleChanged } from "./join-thread";
 import { publish } from "./live/channels";
 import { appendLog } from "./log";
 import type { ParticipantsResponse } from "./participants";
-import { hostsOf, type ParticipantRole, requireMay } from "./roles";
+import { hostsOf, type ParticipantRole, requireMay, requireNoGuests } from "./roles";
 import type { ParticipantView, ThreadState } from "./thread-context";
 import { requestCancel } from "./turns/cancel";
 
@@ -106,6 +106,7 @@ async function setRole(
   participant: ParticipantView,
   role: ParticipantRole,
 ): Promise<LogEntry[]> {
+  if (role === "host") await requireNoGuests(tx, orgId, [participant.user_id]);
   await tx.exec`
     update participants set role = ${role}
     where org_id = ${orgId} and thread_id = ${threadId} and id = ${participant.id} and left_at is null`;

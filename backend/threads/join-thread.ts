@@ -5,7 +5,7 @@ import type { LogEntry } from "../lib/events";
 import { newId } from "../lib/ids";
 import { requireLockedThread } from "./in-thread";
 import { appendLog, type Draft, systemMessage } from "./log";
-import type { ParticipantRole } from "./roles";
+import { type ParticipantRole, requireNoGuests } from "./roles";
 
 /** A thread is a conversation, not an audience: its participants travel in every answer's context. */
 export const PARTICIPANTS_MAX = 100;
@@ -35,6 +35,10 @@ export async function joinThread(tx: Tx, orgId: string, threadId: string, joinin
 
   const { role = "speaker" } = joining;
   if (role === "host" && agents.length > 0) throw hostIsAPerson();
+  if (role === "host") {
+    const ids = people.map(({ id }) => id);
+    await requireNoGuests(tx, orgId, ids);
+  }
   const rows = [
     ...people.map(({ id, name }) => ({ kind: "user" as const, user_id: id, agent_id: null, name })),
     ...agents.map(({ id, name }) => ({ kind: "agent" as const, user_id: null, agent_id: id, name })),

@@ -1,6 +1,6 @@
 import { ErrCode } from "encore.dev/api";
 import type { Tx } from "../db/tenant";
-import { problem } from "../lib/errors";
+import { invalid, problem } from "../lib/errors";
 import type { Caller } from "../organizations/authenticate";
 import { type ParticipantRole, type Standing, THREAD_ROLES, type ThreadAction } from "../organizations/policy";
 import type { ThreadState } from "./thread-context";
@@ -12,10 +12,14 @@ export function standingOf(state: ThreadState, userId: string): Standing {
   return state.context.participants.find((p) => p.user_id === userId)?.role ?? "outsider";
 }
 
-/** Refuses a caller whose role does not allow the action. Owners and admins of the organization are never refused. */
+/**
+ * Refuses a caller whose role does not allow the action. Owners and admins of the organization are never refused. A guest who is still shown
+ * as host (a member until a moment ago, or from an archive) is a speaker.
+ */
 export function requireMay(state: ThreadState, who: Pick<Caller, "userID" | "role">, action: ThreadAction): void {
   if (who.role === "owner" || who.role === "admin") return;
-  requireStanding(state, standingOf(state, who.userID), action);
+  const standing = standingOf(state, who.userID);
+  requireStanding(state, who.role === "guest" && standing === "host" ? "speaker" : standing, action);
 }
 
 /** Refuses a standing that does not allow the action. */
@@ -41,10 +45,26 @@ export async function requireMayBring(tx: Tx, state: ThreadState, who: Caller, p
   const here = new Set(state.context.participants.map((p) => p.user_id));
   const coming = people.filter((id) => !here.has(id));
   if (coming.length === 0) return;
-  const guest = await tx.queryRow`
-    select 1 as here from members
-    where org_id = ${who.orgID} and user_id = any(${coming}::text[]) and role = 'guest' limit 1`;
-  if (guest) requireMay(state, who, "invite_guests");
+  const guests = await guestsAmong(tx, who.orgID, coming);
+  if (guests.size > 0) requireMay(state, who, "invite_guests");
+}
+
+/** Those who are guests of the organization. Nobody of them becomes one, or ceases to be one, before this transaction ends. */
+export async function guestsAmong(tx: Tx, orgId: string, people: (string | null)[]): Promise<Set<string | null>> {
+  const members = await tx.queryAll<{ id: string; role: string }>`
+    select user_id as id, role from members
+    where org_id = ${orgId} and user_id = any(${people}::text[]) order by user_id for share`;
+  return new Set(members.filter(({ role }) => role === "guest").map(({ id }) => id));
+}
+
+/** Refuses guests as hosts: a host asks in whom they want, and removes whom they want. The database refuses them too (41_no_guest_hosts.up.sql). */
+export async function requireNoGuests(tx: Tx, orgId: string, people: (string | null)[]): Promise<void> {
+  if ((await guestsAmong(tx, orgId, people)).size === 0) return;
+  throw invalid(
+    "guest_is_no_host",
+    "role: a guest of the organization cannot be a thread's host.",
+    "Guests are speakers or listeners; name a member.",
+  );
 }
 
 /** The thread's hosts, in the order they came. */

@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { adminQuery } from "../harness/database";
-import { type Context, newAgent, newOrganization, newThread, ok } from "../harness/organization";
+import {
+  type Context,
+  newAgent,
+  newOrganization,
+  newPerson,
+  newThread,
+  ok,
+  type Problem,
+  request,
+} from "../harness/organization";
 import { startServer } from "../harness/server";
 import { ofType, openStream } from "../harness/stream";
 import {
@@ -61,6 +70,34 @@ describe("an archive", () => {
     expect(await exportOf(copy)).toBe(archive);
     const receipt = await ok(copy.call("GET", "/erasure/erasure_01h455vb4pex5vsknk084sn02q"));
     expect(receipt).toMatchObject({ state: "done", receipt: "{}", counts: { messages: 2 } });
+  });
+
+  it("keeps a guest who was shown as host, and who may nothing of a host (SEC-7, AGT-2)", async () => {
+    const org = await newOrganization(graphyn, "Once a host");
+    const thread = await newThread(org);
+    const [guest, other] = [await newPerson(org, "Once a member"), await newPerson(org, "Somebody")];
+    await ok(org.call("POST", `/threads/${thread}/participants`, { people: [guest], role: "host" }));
+    await ok(org.call("POST", `/threads/${thread}/participants`, { people: [other] }));
+    // As between the change of a person and the thread's word of it.
+    await adminQuery(graphyn.adminUrl, "update members set role = 'guest' where org_id = $1 and user_id = $2", [
+      org.orgId,
+      guest,
+    ]);
+    const archive = await exportOf(org);
+    const imported = await importInto(elsewhere, archive);
+    expect(imported.status).toBe(200);
+    const copy = importedOrganization(elsewhere, imported);
+    expect(await exportOf(copy)).toBe(archive);
+    const key = await ok(copy.call<{ api_key: string }>("POST", "/api-keys", { name: "g", user_id: guest }));
+    const { context } = await ok(copy.call<{ context: Context }>("GET", `/threads/${thread}`));
+    const seat = context.participants.find(({ user_id }) => user_id === other)?.id;
+    const removing = await request<Problem>(copy.url, "DELETE", `/threads/${thread}/participants/${seat}`, undefined, {
+      authorization: `Bearer ${key.api_key}`,
+    });
+    expect(removing).toMatchObject({
+      status: 403,
+      body: { details: { reason: "role_not_allowed", action: "remove", role: "speaker" } },
+    });
   });
 
   it("takes turns that are under way as after a crash: what was said is kept, what was not begun is answered (TRN-3)", async () => {

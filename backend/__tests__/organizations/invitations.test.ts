@@ -1,3 +1,4 @@
+import pg from "pg";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { newKey } from "../../organizations/key-format";
 import { adminQuery } from "../harness/database";
@@ -90,6 +91,53 @@ describe("an invitation into a thread of another organization", () => {
     expect((await as(api_key, "POST", `/threads/${room}/merge`, { from_thread_id: theirs.thread.id })).status).toBe(
       200,
     );
+  });
+
+  it("makes nobody a host: a guest hosts no thread, by whatever call, and the database says so too (AGT-2)", async () => {
+    const id = await newThread(host);
+    const { user_id } = await ok(accept(home, (await invite(id)).token));
+    const { participants } = await ok(
+      host.call<{ participants: { id: string; user_id: string | null }[] }>("GET", `/threads/${id}/participants`),
+    );
+    const seat = (user: string) => participants.find((p) => p.user_id === user)?.id ?? "";
+    const [guest, owner] = [seat(user_id), seat(host.userId)];
+    const other = await newThread(host);
+    for (const [method, path, body] of [
+      ["PATCH", `/threads/${id}/participants/${guest}`, { role: "host" }],
+      ["PATCH", `/threads/${id}/participants/${owner}`, { role: "speaker", new_host: guest }],
+      ["DELETE", `/threads/${id}/participants/${owner}?new_host=${guest}`],
+      ["POST", `/threads/${other}/participants`, { people: [user_id], role: "host" }],
+    ] as [string, string, object?][]) {
+      const refused = await host.call<Problem>(method, path, body);
+      expect(refused, `${method} ${path}`).toMatchObject({
+        status: 400,
+        body: { details: { reason: "guest_is_no_host" } },
+      });
+    }
+    const roles = async (thread: string) =>
+      (
+        await ok(
+          host.call<{ participants: { user_id: string; role: string }[] }>("GET", `/threads/${thread}/participants`),
+        )
+      ).participants.map((p) => [p.user_id, p.role]);
+    expect(await roles(id)).toEqual([
+      [host.userId, "host"],
+      [user_id, "speaker"],
+    ]);
+    expect(await roles(other)).toEqual([[host.userId, "host"]]);
+
+    const client = new pg.Client({ connectionString: inject("graphyn").databaseUrl });
+    await client.connect();
+    try {
+      await client.query("begin");
+      await client.query("select set_config('role', 'graphyn_tenant', true), set_config('graphyn.org_id', $1, true)", [
+        host.orgId,
+      ]);
+      const made = client.query("update participants set role = 'host' where id = $1", [guest]);
+      await expect(made).rejects.toThrow("a guest hosts no thread");
+    } finally {
+      await client.end();
+    }
   });
 
   it("shows the guest nothing else, and either organization nothing of the other (AGT-2, SEC-1)", async () => {

@@ -64,6 +64,46 @@ describe("people's roles in the organization", () => {
   });
 });
 
+describe("a host who becomes a guest", () => {
+  it("is host no more: the thread says so, and the member who came first is host (AGT-2)", async () => {
+    const [host, ben] = [await person("member"), await person("member")];
+    const { thread } = await ok(host.call<{ thread: { id: string } }>("POST", "/threads", { people: [ben.userId] }));
+    const alone = await ok(host.call<{ thread: { id: string } }>("POST", "/threads", {}));
+    const stream = await openStream(ben, thread.id);
+    await ok(org.call("PATCH", `/people/${host.userId}`, { role: "guest" }));
+
+    const told = await stream.until(
+      (all) => ofType(all, "participant").filter((p) => p.action === "role_changed").length >= 2,
+    );
+    await stream.close();
+    expect(ofType(told, "participant").slice(-2)).toMatchObject([
+      { action: "role_changed", role: "host" },
+      { action: "role_changed", role: "speaker" },
+    ]);
+    const roles = async (id: string) =>
+      (
+        await ok(org.call<{ participants: { user_id: string; role: string }[] }>("GET", `/threads/${id}/participants`))
+      ).participants.map(({ user_id, role }) => [user_id, role]);
+    expect(await roles(thread.id)).toEqual([
+      [host.userId, "speaker"],
+      [ben.userId, "host"],
+    ]);
+    await expect.poll(() => roles(alone.thread.id), { timeout: 10_000 }).toEqual([[host.userId, "speaker"]]);
+    const { entries } = await ok(org.call<{ entries: object[] }>("GET", `/audit?target=${thread.id}`));
+    expect(entries[0]).toMatchObject({
+      action: "thread.participant_role_changed",
+      actor: { kind: "system" },
+      change: {
+        participants: [
+          { person: ben.userId, role: "host" },
+          { person: host.userId, role: "speaker" },
+        ],
+      },
+    });
+    expect(await ok(org.call("GET", "/audit/verify"))).toMatchObject({ intact: true });
+  });
+});
+
 describe("a person who comes from Clerk", () => {
   it("is changed and removed there (SEC-3, AGT-2)", async () => {
     const member = await person("member");

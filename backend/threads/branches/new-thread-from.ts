@@ -4,6 +4,7 @@ import type { Caller } from "../../organizations/authenticate";
 import { requireThread } from "../in-thread";
 import { joinThread } from "../join-thread";
 import { appendLog } from "../log";
+import { guestsAmong, hostsOf, requireNoGuests } from "../roles";
 import type { ThreadState } from "../thread-context";
 import { copyMessages } from "./copy-messages";
 
@@ -41,13 +42,20 @@ export async function newThreadFrom(
     select org_id, ${id}, coalesce(${title ?? null}::text, title), type, ${userID}, id, ${upTo}::bigint, turn_policy, coordinator_id,
       when_busy, exchange_hops_max, exchange_turns_max, exchange_tokens_max
     from threads where org_id = ${orgID} and id = ${from}`;
+  // Who is a guest by now hosts no other thread; the caller, who would, is refused.
+  await requireNoGuests(tx, orgID, [userID]);
+  const guests = await guestsAmong(
+    tx,
+    orgID,
+    hostsOf(source).map((host) => host.user_id),
+  );
   const rows = source.context.participants.map(({ kind, user_id, agent_id, name, role }) => ({
     id: newId("part"),
     kind,
     user_id,
     agent_id,
     name,
-    role: user_id === userID ? "host" : role,
+    role: user_id === userID ? "host" : guests.has(user_id) ? "speaker" : role,
   }));
   await tx.exec`
     insert into participants (org_id, thread_id, id, kind, user_id, agent_id, name, role)
