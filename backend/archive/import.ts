@@ -8,6 +8,7 @@ import { signingKey } from "../audit/audit-keys";
 import { dispatch, type Tx, tenant, tenantPatiently } from "../db/tenant";
 import { embeddingsConfigured } from "../lib/embeddings";
 import { problem } from "../lib/errors";
+import { oneValue } from "../lib/header";
 import { marked, type Once, runOnce } from "../lib/idempotency";
 import { sameSecret } from "../lib/same-secret";
 import { writeProblem } from "../lib/write-problem";
@@ -52,7 +53,7 @@ export const importOrganization = api.raw(
   async (req, resp) => {
     const leave = seats.take("");
     try {
-      if (!sameSecret(header(req, "x-admin-key") ?? "", adminKey())) throw wrongAdminKey();
+      if (!sameSecret(oneValue(req.headers["x-admin-key"]) ?? "", adminKey())) throw wrongAdminKey();
       if (!leave) throw importRunning();
       signingKey();
       const { replayed, ...answer } = await importFrom(req);
@@ -76,7 +77,7 @@ async function importFrom(req: IncomingMessage): Promise<ImportOrganizationRespo
   const first = (await lines.next()).value as Line | undefined;
   const { organization_id: orgId } = parseHeader(first);
   if (!first) throw new Error("an archive without a first line has no header");
-  const key = header(req, "idempotency-key");
+  const key = oneValue(req.headers["idempotency-key"]);
   const onceOf = ({ sha256 }: ParsedEnd): Once => ({
     orgId,
     caller: "operator",
@@ -165,11 +166,6 @@ async function refuseTurnsOfOthers(tx: Tx, orgId: string): Promise<void> {
 /** What the database says may quote what it was given, which is nobody's to read here. */
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : "unknown";
-}
-
-function header(req: IncomingMessage, name: string): string | undefined {
-  const value = req.headers[name];
-  return Array.isArray(value) ? value[0] : value;
 }
 
 /** The answer goes out at once; who is still sending has some time to finish, because many clients read an answer only then. */

@@ -1,7 +1,7 @@
 import { api, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import { tenant } from "../db/tenant";
-import { identifierKey, type LettaAgent, LettaError } from "../lib/letta-client";
+import { identifierKey, type LettaAgent, LettaError, type PoolFigures } from "../lib/letta-client";
 import { sameSecret } from "../lib/same-secret";
 import { wrongAdminKey } from "../organizations/admin-key";
 import { caller } from "../organizations/caller";
@@ -46,15 +46,6 @@ interface OrganizationHealth {
 interface LettaHealthRequest {
   /** The operator's key (the secret AdminKey): with it the answer has how the servers are, which is of all organizations together. */
   admin_key?: Header<"X-Admin-Key">;
-}
-
-interface PoolFigures {
-  streams: number;
-  streams_max: number;
-  calls: number;
-  calls_max: number;
-  waiting: number;
-  waiting_max: number;
 }
 
 interface LettaHealthResponse {

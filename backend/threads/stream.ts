@@ -4,6 +4,7 @@ import { type APIError, api, ErrCode } from "encore.dev/api";
 import { seenBy, type Tx, type Viewer } from "../db/tenant";
 import { parseCursor } from "../lib/cursor";
 import { notFound, problem } from "../lib/errors";
+import { oneValue } from "../lib/header";
 import { isId } from "../lib/ids";
 import { connections } from "../lib/metrics";
 import { encodeRetry, SSE_HEADERS } from "../lib/sse";
@@ -82,8 +83,7 @@ async function readLastSeq(tx: Tx, orgId: string, id: string): Promise<number | 
 
 /** What the client resumes from. A header that came back is newer than what the URL was made with; an empty one is EventSource's "none". */
 function cursorText(req: IncomingMessage): string | null {
-  const header = req.headers["last-event-id"];
-  const given = Array.isArray(header) ? header[0] : header;
+  const given = oneValue(req.headers["last-event-id"]);
   if (given) return given;
   return new URL(req.url ?? "/", "http://graphyn").searchParams.get("cursor");
 }

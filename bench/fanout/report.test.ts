@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { testStamp } from "../lib/test-stamp";
 import { delays } from "./deliver";
 import {
   bars,
@@ -25,12 +26,7 @@ const one = (arm: Delivered["arm"], deliveries: number, cpu_seconds: number): De
 });
 
 const result: Result = {
-  bench: "fanout",
-  date: "2026-11-30T12:00:00Z",
-  commit: "abc",
-  machine: { cpu: "test", cores: 2, memory_gib: 24, kernel: "k", node: "v20" },
-  seed: 1,
-  load_before: { busy: 0, steal: 0, busiest: [], override: false },
+  ...testStamp("fanout"),
   seconds: 1,
   others_cpu_share: 0,
   delivered: [one("graphyn", 1000, 2), one("bare", 1000, 1), one("durable", 1000, 4), one("turns", 100, 1.1)],

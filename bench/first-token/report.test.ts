@@ -3,6 +3,7 @@ import type { Visit } from "../lib/arms";
 import { chart } from "../lib/chart";
 import { replaceSection } from "../lib/result";
 import { quantile, seededRandom } from "../lib/stats";
+import { testStamp } from "../lib/test-stamp";
 import type { Window } from "./accepted";
 import { type Result, report, rowsForChart, summary } from "./report";
 
@@ -54,11 +55,7 @@ const accepted: Window[] = [0, 1, 2].flatMap((round) => [
 ]);
 
 const result: Result = {
-  bench: "first-token",
-  date: "2026-11-22T20:00:00.000Z",
-  commit: "abc",
-  machine: { cpu: "A CPU", cores: 2, memory_gib: 24, kernel: "6", node: "v20" },
-  seed: 1,
+  ...testStamp("first-token"),
   load_before: { busy: 0.3, steal: 0, busiest: [], override: true },
   model: "dev-n20",
   versions: { letta: "0.16.8", postgres: "PostgreSQL 16.14", graphyn: {} },

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { Visit } from "../lib/arms";
+import { testStamp } from "../lib/test-stamp";
 import { bars, type Result } from "./report";
 
 const FIRST_TEXT_MS: Record<string, number> = { M: 0, L: 150, R: 155, W: 110, A: 4, AGNO: 60 };
@@ -20,12 +21,7 @@ function visit(arm: string, round: number, first_text_ms: number, wall_ms = 1, l
 const rounds = Array.from({ length: 10 }, (_, round) => round);
 const arms = Object.keys(FIRST_TEXT_MS);
 const result: Result = {
-  bench: "gateway",
-  date: "2026-11-22T12:00:00Z",
-  commit: "abc",
-  machine: { cpu: "test", cores: 2, memory_gib: 24, kernel: "k", node: "v20" },
-  seed: 1,
-  load_before: { busy: 0, steal: 0, busiest: [], override: false },
+  ...testStamp("gateway"),
   versions: { letta: "0", postgres: "PostgreSQL 16", agno: "3" },
   arms: Object.fromEntries(arms.map((arm) => [arm, arm])),
   seconds: 1,

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { testStamp } from "../lib/test-stamp";
 import { allowedRatio, chart, forReadme, growthOf, type Measured, type Result, report } from "./report";
 
 const one = (operation: string, size: number, samples: number[], pages: number): Measured => ({
@@ -25,12 +26,7 @@ const measured = [
   one("reads all", 100_000, [1, 1, 1], 120),
 ];
 const result: Result = {
-  bench: "growth",
-  date: "2026-11-30T12:00:00Z",
-  commit: "abc",
-  machine: { cpu: "test", cores: 2, memory_gib: 24, kernel: "k", node: "v20" },
-  seed: 1,
-  load_before: { busy: 0, steal: 0, busiest: [], override: false },
+  ...testStamp("growth"),
   seconds: 1,
   others_cpu_share: 0,
   measured,

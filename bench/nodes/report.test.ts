@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { testStamp } from "../lib/test-stamp";
 import { chartOf, forReadme, lateness, type Phase, type Result, report } from "./report";
 
 it("compares each piece with when the other reader had all of it", () => {
@@ -28,12 +29,7 @@ const phase = (carrier: Phase["carrier"], across: number, hints: number): Phase 
   cpu_seconds: { graphyn_a: 1, graphyn_b: 2, postgres: 4 },
 });
 const result: Result = {
-  bench: "nodes",
-  date: "2026-11-22T12:00:00Z",
-  commit: "abc",
-  machine: { cpu: "test", cores: 2, memory_gib: 24, kernel: "k", node: "v20" },
-  seed: 1,
-  load_before: { busy: 0, steal: 0, busiest: [], override: false },
+  ...testStamp("nodes"),
   seconds: 1,
   others_cpu_share: 0,
   phases: [phase("PostgreSQL", 60, 19), phase("Redis", 130, 30)],

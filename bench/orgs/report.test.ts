@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { testStamp } from "../lib/test-stamp";
 import { chart } from "./chart";
 import { canariesIn, crossings } from "./crossing";
 import { barsTable, forReadme, ofMedian, type Phase, type Result, rate, report } from "./report";
@@ -21,12 +22,7 @@ const phase = (more: Partial<Phase>): Phase => ({
   ...more,
 });
 const result = (phases: Phase[], more: Partial<Result> = {}): Result => ({
-  bench: "orgs",
-  date: "2026-11-30T12:00:00Z",
-  commit: "abc",
-  machine: { cpu: "test", cores: 2, memory_gib: 24, kernel: "k", node: "v20" },
-  seed: 1,
-  load_before: { busy: 0, steal: 0, busiest: [], override: false },
+  ...testStamp("orgs"),
   seconds: 1,
   others_cpu_share: 0,
   phases,

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { oneValue } from "../../lib/header";
 import type { TestOrganization } from "./organization";
 
 /** A proxy for clients that cannot set a header, which ends connections in the middle: their streams break off at any byte. */
@@ -37,8 +38,7 @@ export async function startCuttingProxy({ org, page = "", cutAfter }: Cutting): 
   }
 
   function pass(req: IncomingMessage, resp: ServerResponse): void {
-    const id = req.headers["last-event-id"];
-    const lastId = Array.isArray(id) ? id[0] : id;
+    const lastId = oneValue(req.headers["last-event-id"]);
     let left = cutAfter(proxy.asked.length);
     proxy.asked.push(lastId);
     const headers = {

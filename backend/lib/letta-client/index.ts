@@ -6,7 +6,7 @@ export type { LettaAdmin } from "./admin";
 export { DEFAULT_LIMITS, type LettaConfig, type LettaLimits, parseUrls } from "./config";
 export { type Blame, LettaError, type LettaErrorKind } from "./errors";
 export type { LettaEvent } from "./events";
-export { createLetta, type Letta, type LettaHealth } from "./letta";
+export { createLetta, type Letta, type LettaHealth, type PoolFigures } from "./letta";
 export type { AskLetta } from "./messages";
 export { identifierKey, type LettaOrg, type LettaTenant } from "./org";
 export type {

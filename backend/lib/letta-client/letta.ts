@@ -32,14 +32,17 @@ export interface LettaHealth {
   /** `ok`: at least one server answers and its breaker is not open. */
   status: "ok" | "unavailable";
   servers: ServerHealth[];
-  pool: {
-    streams: number;
-    streams_max: number;
-    calls: number;
-    calls_max: number;
-    waiting: number;
-    waiting_max: number;
-  };
+  pool: PoolFigures;
+}
+
+/** Requests under way and waiting, of all organizations together, and how many there may be. */
+export interface PoolFigures {
+  streams: number;
+  streams_max: number;
+  calls: number;
+  calls_max: number;
+  waiting: number;
+  waiting_max: number;
 }
 
 export interface LettaFigures {

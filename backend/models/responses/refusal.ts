@@ -1,4 +1,5 @@
 /** A provider's error answer as an UpstreamError: the status, OpenAI's error object where there is one, and the words providers use. */
+import { oneValue } from "../../lib/header";
 import { isObject } from "../json";
 import { UpstreamError, type UpstreamReason } from "../upstreams/upstream-error";
 
@@ -67,7 +68,7 @@ function wordsOf(body: unknown): { code: string | null; words: string } {
 
 /** Retry-After (RFC 9110, 10.2.3) in ms: seconds or a date. Null where there is none. */
 export function retryAfterMs(header: string | string[] | null | undefined, now = Date.now()): number | null {
-  const text = Array.isArray(header) ? header[0] : header;
+  const text = oneValue(header);
   if (!text) return null;
   const seconds = Number(text);
   if (Number.isFinite(seconds)) return Math.max(0, Math.round(seconds * 1000));
