@@ -24,6 +24,9 @@ export class PgConnection {
   /** BEGIN has been promised but not sent. */
   beginNext = false;
   broken = false;
+  /** How often somebody looked while the same statement was waited for. */
+  private looks = 0;
+  private asked = 0;
   private current: Statement | null = null;
   private readonly prepared = new Map<string, string>();
   private counter = 0;
@@ -47,10 +50,29 @@ export class PgConnection {
 
   private submit(s: Submission): Promise<Outcome> {
     return new Promise((resolve) => {
-      const statement = new Statement(s, resolve);
+      const statement = new Statement(s, (outcome) => {
+        this.answered();
+        resolve(outcome);
+      });
       this.current = statement;
+      this.asked++;
       this.client.query(statement as unknown as pg.Submittable);
     });
+  }
+
+  private answered(): void {
+    this.asked--;
+    this.looks = 0;
+  }
+
+  /**
+   * To be called every `ms`: cuts a connection on which nothing has answered for longer than `silenceMs`, which fails its statement. Looks are
+   * counted and no clock is read, so that a process that stood still does not take its own time for the server's.
+   */
+  look(ms: number, silenceMs: number): void {
+    if (this.asked === 0 || ++this.looks * ms <= silenceMs) return;
+    const wire = (this.client as unknown as { connection: WireConnection }).connection;
+    wire.stream.destroy(new Error(`no answer in ${silenceMs} ms`));
   }
 
   /** Rejects with the driver's short message while the statement has not begun to run. */
@@ -168,10 +190,13 @@ export class PgConnection {
 
   /** Statements without parameters or rows: COMMIT, ROLLBACK. */
   async simple(sql: string): Promise<void> {
+    this.asked++;
     try {
       await this.client.query(sql);
     } catch (e) {
       throw driverError(shortMessage(e, this.quoteRows));
+    } finally {
+      this.answered();
     }
   }
 }

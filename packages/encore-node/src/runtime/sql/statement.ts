@@ -43,7 +43,7 @@ interface DescribeMessage {
 
 /** pg's Connection with the methods that its types leave out. */
 export type WireConnection = Connection & {
-  stream: { cork(): void; uncork(): void };
+  stream: { cork(): void; uncork(): void; destroy(error: Error): void };
   parse(q: { name: string; text: string; types?: number[] }): void;
   bind(c: { portal: string; statement: string; values: (string | null)[]; binary?: boolean }): void;
   execute(c: { portal: string; rows: number }): void;
