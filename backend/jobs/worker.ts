@@ -18,14 +18,28 @@ const POLL_MS = 1_000;
 /** Before workers that were lost begin anew, and before the next try while the database is away. */
 const AGAIN_MS = 1_000;
 
+/** For a connection to be made, and for a statement of the queue: they take milliseconds, where the database is there. */
+const CONNECT_MS_MAX = 10_000;
+const STATEMENT_MS_MAX = 20_000;
+
 const logger = new Logger(() => (level, message) => {
   if (level === "error") log.error(message);
   else if (level === "warning") log.warn(message);
 });
 
 // Jobs speak LISTEN, which Encore's SQLDatabase does not: so a pool of their own, on the same database.
-export const pgPool = new Pool({ connectionString: db.connectionString, max: CONNECTIONS_MAX });
+export const pgPool = new Pool({
+  connectionString: db.connectionString,
+  max: CONNECTIONS_MAX,
+  connectionTimeoutMillis: CONNECT_MS_MAX,
+  query_timeout: STATEMENT_MS_MAX,
+  keepAlive: true,
+});
 pgPool.on("error", (error) => log.warn("an idle connection of the job worker broke", { error: error.message }));
+// pg gives up the statement and not its connection, on which everything after it would wait for the same answer.
+pgPool.on("release", (_error, client) => {
+  if (!(client as unknown as { readyForQuery: boolean }).readyForQuery) client.end();
+});
 
 // Before the first request: a message is stored only together with its job.
 await runMigrations({ pgPool, logger });

@@ -34,6 +34,10 @@ export interface TcpProxy {
   goDown(): Promise<void>;
   /** Listens again, on the same port. */
   comeBack(): Promise<void>;
+  /** The connections of now pass nothing on any more and stay open, as with a machine that has lost its power. */
+  deafen(): void;
+  /** Of those that `deafen` met, how many are still open. */
+  deaf(): number;
   /** Ends idle connections from the server's side, as a keep-alive timeout does. */
   dropConnections(): void;
   close(): Promise<void>;
@@ -113,6 +117,11 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     for (const socket of sockets) socket.destroy();
     sockets.clear();
   };
+  const deafened = new Set<Socket>();
+  const deafen = () => {
+    for (const socket of sockets) deafened.add(socket.removeAllListeners("data").resume());
+  };
+  const deaf = () => [...deafened].filter((socket) => sockets.has(socket)).length / 2; // both ends of each
   const goDown = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());
@@ -125,6 +134,8 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     requests: 0,
     goDown,
     comeBack: () => listen(port),
+    deafen,
+    deaf,
     dropConnections,
     close: async () => {
       if (server.listening) await goDown();

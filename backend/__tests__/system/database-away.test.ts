@@ -20,7 +20,8 @@ describe("a database that", () => {
     proxy = await startTcpProxy(database.url);
     const through = new URL(database.url);
     through.port = new URL(proxy.url).port;
-    server = await startServer({ databaseUrl: through.href, adminKey, env: { MetricsKey: metricsKey } });
+    const env = { MetricsKey: metricsKey, ENCORE_NODE_DB_STATEMENT_TIMEOUT_MS: "5000" };
+    server = await startServer({ databaseUrl: through.href, adminKey, env });
     org = await newOrganization({ url: server.url, adminKey, databaseUrl: through.href, adminUrl: database.adminUrl });
     threadId = await newThread(org);
   });
@@ -65,6 +66,26 @@ describe("a database that", () => {
     proxy.fault = { kind: "black_hole" };
     expect(await post("said while it stood still")).toMatchObject(UNAVAILABLE);
     expect(await org.call("GET", `/threads/${threadId}/stream`)).toMatchObject(UNAVAILABLE);
+  });
+
+  it("has gone without a word is asked anew on other connections, by requests and by jobs (THR-5)", async () => {
+    proxy.fault = { kind: "black_hole" };
+    // Each waits for an answer that will never come: more of them than there are connections.
+    await Promise.all(Array.from({ length: 30 }, (_, index) => post(`lost ${index}`)));
+    proxy.fault = { kind: "none" }; // for new connections: what was said on the others is lost
+    proxy.deafen();
+    await expect.poll(async () => (await post("said afterwards")).status, { timeout: 30_000 }).toBe(200);
+    await adminQuery(database.adminUrl, "select graphile_worker.add_job('forget_failed_jobs')");
+    const waiting = async () =>
+      (
+        await adminQuery(
+          database.adminUrl,
+          "select from graphile_worker.jobs where task_identifier = 'forget_failed_jobs'",
+        )
+      ).length;
+    await expect.poll(waiting, { timeout: 40_000 }).toBe(0);
+    // One at most stays open: where the worker only listens. What it would have heard there is found by asking every second.
+    await expect.poll(() => proxy.deaf(), { timeout: 40_000 }).toBeLessThanOrEqual(1);
   });
 
   it("has no room left on its disk refuses what would be written with a reason that says to try again, and goes on reading (THR-5)", async () => {
