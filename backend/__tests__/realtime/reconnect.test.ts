@@ -134,6 +134,23 @@ describe.concurrent("a half-open connection", () => {
     await proxy.close();
   });
 
+  it("is met anew, and the question why, too: the client gives both up and comes back (WS-2)", async () => {
+    const org = await newOrganization();
+    const threadId = await newThread(org);
+    const proxy = await startTcpProxy(org.url);
+    const client = openClient(through(org, proxy.url), threadId);
+    await client.until(() => client.state === "live");
+    const before = proxy.accepted;
+    proxy.fault = { kind: "black_hole" };
+    proxy.dropConnections();
+    // The socket that is not opened within ten seconds, and the question by HTTP after it.
+    await expect.poll(() => proxy.accepted, { timeout: 20_000 }).toBe(before + 2);
+    proxy.fault = { kind: "none" };
+    await client.until(() => client.state === "live", 30_000);
+    await client.leave();
+    await proxy.close();
+  });
+
   it("is one that answers no pings: it is told so, as the last thing (WS-2)", async () => {
     const org = await newOrganization();
     const threadId = await newThread(org);

@@ -209,7 +209,10 @@ export function collaborate(options: CollaborateOptions): Collaboration {
 
   /** A WebSocket does not tell why it was not opened; the same question by HTTP does. */
   async function whyNot(key: string): Promise<void> {
-    const status = await fetch(`${url}/threads/${threadId}`, { headers: { Authorization: `Bearer ${key}` } }).then(
+    const status = await fetch(`${url}/threads/${threadId}`, {
+      headers: { Authorization: `Bearer ${key}` },
+      signal: AbortSignal.timeout(CONNECT_MS_MAX),
+    }).then(
       (response) => response.status,
       () => 0,
     );
