@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { keepOrChoosePort } from "../../../launcher/stack/ports";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 export const AUDIT_KEY = "test-audit-key";
@@ -89,11 +89,4 @@ async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   clearTimeout(late);
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
+export const freePort = (): Promise<number> => keepOrChoosePort(undefined);

@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "./server";
 
 /** What happens to bytes on their way from the real server back to the client, or to connections. */
 export type Fault =
@@ -109,10 +110,8 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   });
   const listen = (port: number) =>
     new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", () => resolve()));
-  await listen(0);
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  const { port } = address;
+  const port = await freePort(); // kept while it is down: from where no outgoing connection takes it meanwhile
+  await listen(port);
   const dropConnections = () => {
     for (const socket of sockets) socket.destroy();
     sockets.clear();

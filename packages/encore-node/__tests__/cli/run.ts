@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach } from "vitest";
@@ -69,15 +68,4 @@ export async function until<T>(ask: () => Promise<T>, ready: (answer: T) => bool
     await sleep(POLL_MS);
   }
   throw new Error(`It did not happen within ${ANSWER_MS_MAX} ms; last: ${String(last)}`);
-}
-
-/** A port nobody listens on. */
-export async function freePort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  const port = typeof address === "object" && address ? String(address.port) : "";
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { freePort } from "../free-port.js";
 import { shop, writeApp } from "../small-app.js";
 import { BROKEN, source } from "./hello.js";
-import { encoreNode, freePort, until } from "./run.js";
+import { encoreNode, until } from "./run.js";
 
 /** Milliseconds. A server is built, started and stopped several times. */
 const SERVER_TIMEOUT_MS = 60_000;

@@ -3,9 +3,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import path from "node:path";
 import pg from "pg";
+import { freePort } from "../free-port.js";
 
 const PACKAGE = path.join(import.meta.dirname, "../..");
 export const FIXTURE = path.join(PACKAGE, "fixtures/conformance");
@@ -19,15 +19,6 @@ export interface Host {
   process: ChildProcess | null;
   databaseUrl: string | null;
   stop(): Promise<number | null>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address ? address.port : 0;
 }
 
 function adminUrl(): string {
@@ -74,7 +65,7 @@ export async function startHost(options: HostOptions = {}): Promise<Host> {
     process.execPath,
     [path.join(PACKAGE, "bin/encore-node.js"), "start", options.app ?? path.join(FIXTURE, "app")],
     {
-      env: { ...process.env, DATABASE_URL: databaseUrl, ENCORE_NODE_PORT: String(port), ...options.env },
+      env: { ...process.env, DATABASE_URL: databaseUrl, ENCORE_NODE_PORT: port, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );
