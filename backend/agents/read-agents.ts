@@ -1,8 +1,8 @@
 import { api } from "encore.dev/api";
 import type { Max, MaxLen, Min } from "encore.dev/validate";
-import { type Tx, tenant } from "../db/tenant";
+import { type Tx, tenant, tenantPage } from "../db/tenant";
 import { invalid, notFound } from "../lib/errors";
-import { isId } from "../lib/ids";
+import { afterAll, isId } from "../lib/ids";
 import { whole } from "../lib/whole";
 import { type GuessFigures, guessFigures } from "../models/ask-ahead/guess-figures";
 import { caller } from "../organizations/caller";
@@ -29,13 +29,14 @@ export const listAgents = api(
     const { orgID } = caller();
     whole("limit", limit);
     const before = cursorId("agent", cursor);
-    const rows = await tenant(
+    const rows = await tenantPage(
       orgID,
       (tx) => tx.queryAll<AgentRow>`
         select v.id, v.agent_id, v.version, v.letta_id, v.org_id, v.name, v.system_prompt, v.tools, v.model, v.created_by, v.created_at,
                a.name as agent_name, a.created_by as agent_created_by, a.created_at as agent_created_at, a.ask_ahead
-        from agents a join agent_versions v on v.org_id = a.org_id and v.id = a.current_version_id
-        where a.org_id = ${orgID} and (${before}::text is null or a.id < ${before}::text)
+        from agents a cross join lateral (
+          select * from agent_versions where org_id = a.org_id and id = a.current_version_id limit 1) v
+        where a.org_id = ${orgID} and a.id < ${before}
         order by a.id desc limit ${limit + 1}`,
     );
     const agents = rows.slice(0, limit).map(agentOf);
@@ -92,13 +93,13 @@ export const listAgentVersions = api(
     if (!isId("agent", id)) throw notFound("agent");
     whole("limit", limit);
     const before = cursorId("agver", cursor);
-    const rows = await tenant(orgID, async (tx) => {
+    const rows = await tenantPage(orgID, async (tx) => {
       const agent =
         await tx.queryRow`select id from agents where org_id = ${orgID} and id = ${id} and current_version_id is not null`;
       if (!agent) throw notFound("agent");
       return tx.queryAll<VersionRow>`
         select id, agent_id, version, letta_id, org_id, name, system_prompt, tools, model, created_by, created_at from agent_versions
-        where org_id = ${orgID} and agent_id = ${id} and state in ('ready', 'imported') and (${before}::text is null or id < ${before}::text)
+        where org_id = ${orgID} and agent_id = ${id} and state in ('ready', 'imported') and id < ${before}
         order by id desc limit ${limit + 1}`;
     });
     const versions = rows.slice(0, limit).map(versionOf);
@@ -106,8 +107,8 @@ export const listAgentVersions = api(
   },
 );
 
-function cursorId(prefix: "agent" | "agver", cursor: string | undefined): string | null {
-  if (cursor === undefined) return null;
+function cursorId(prefix: "agent" | "agver", cursor: string | undefined): string {
+  if (cursor === undefined) return afterAll(prefix);
   if (isId(prefix, cursor)) return cursor;
   throw invalid(
     "invalid_cursor",

@@ -40,6 +40,16 @@ export async function tenantSoon<T>(orgId: string, work: (tx: Tx) => Promise<T>)
   return transaction(soon(begin("graphyn_tenant", orgId)), work);
 }
 
+/**
+ * As `tenant`, for one page of a list. PostgreSQL does not know how many rows an organization has (a new one is in no statistics), takes them
+ * for few, and would rather read and sort them all than read the page from the index that has them in order: here it does not sort where it
+ * need not. For queries whose order an index has.
+ */
+export async function tenantPage<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  if (orgId === "") throw new Error("tenantPage() needs an organization");
+  return transaction(begin("graphyn_tenant", orgId, { isPage: true }), work);
+}
+
 /** For whom something is read. */
 export interface Viewer {
   orgID: string;
@@ -50,11 +60,11 @@ export interface Viewer {
 /**
  * Runs `work` in one transaction that reads what this caller may see: all of the organization, or, for a guest, the threads in which they take
  * part. A guest's transaction has the role `graphyn_guest`, which cannot write and sees nothing else (29_guests.up.sql). Like `tenantSoon`, it
- * does not wait for a database that stands still.
+ * does not wait for a database that stands still. `isPage`: as `tenantPage`.
  */
-export async function seenBy<T>(who: Viewer, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (who.role !== "guest") return tenantSoon(who.orgID, work);
-  return transaction(soon(begin("graphyn_guest", who.orgID)), async (tx) => {
+export async function seenBy<T>(who: Viewer, work: (tx: Tx) => Promise<T>, kind: { isPage?: true } = {}): Promise<T> {
+  if (who.role !== "guest") return transaction(soon(begin("graphyn_tenant", who.orgID, kind)), work);
+  return transaction(soon(begin("graphyn_guest", who.orgID, kind)), async (tx) => {
     await tx.exec`select set_config('graphyn.guest', ${who.userID}, true)`;
     return work(tx);
   });
@@ -86,9 +96,15 @@ interface Kind {
   idleMs?: number;
   /** It reads what was there at its beginning, and writes nothing. */
   isSnapshot?: boolean;
+  /** It reads one page in the order of an index. */
+  isPage?: boolean;
 }
 
-async function begin(role: string, orgId: string, { idleMs = IDLE_MS_MAX, isSnapshot }: Kind = {}): Promise<Tx> {
+async function begin(
+  role: string,
+  orgId: string,
+  { idleMs = IDLE_MS_MAX, isSnapshot, isPage }: Kind = {},
+): Promise<Tx> {
   const tx = await db.begin();
   try {
     if (isSnapshot) await tx.exec`set transaction isolation level repeatable read, read only`;
@@ -96,6 +112,7 @@ async function begin(role: string, orgId: string, { idleMs = IDLE_MS_MAX, isSnap
     await tx.exec`
       select set_config('role', ${role}, true), set_config('graphyn.org_id', ${orgId}, true),
         set_config('idle_in_transaction_session_timeout', ${String(idleMs)}, true)`;
+    if (isPage) await tx.exec`select set_config('enable_sort', 'off', true)`;
     return tx;
   } catch (error) {
     await rollback(tx);

@@ -34,6 +34,11 @@ export function idOf(prefix: IdPrefix, text: string): string {
   return TypeID.fromUUIDBytes(prefix, bytes).toString();
 }
 
+/** After every id of this kind, in every collation: where a list begins that has the newest first. */
+export function afterAll(prefix: IdPrefix): string {
+  return `${prefix}_${"z".repeat(26)}`;
+}
+
 const SUFFIX = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 /** Whether `value` has the form of an id of this kind. A foreign or made-up id can have it: only the database knows more. */

@@ -2,7 +2,7 @@ import { api, type Header } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { actorOf, appendAudit } from "../audit/append-audit";
-import { type Tx, tenant } from "../db/tenant";
+import { type Tx, tenant, tenantPage } from "../db/tenant";
 import { notFound } from "../lib/errors";
 import { marked, runOnce } from "../lib/idempotency";
 import { whole } from "../lib/whole";
@@ -120,7 +120,7 @@ export const listApiKeys = api(
   { expose: true, auth: true, method: "GET", path: "/api-keys" },
   async (): Promise<ListApiKeysResponse> => {
     const { orgID } = caller();
-    const rows = await tenant(
+    const rows = await tenantPage(
       orgID,
       (tx) => tx.queryAll<
         Omit<ApiKey, "created_at" | "expires_at" | "last_used_at" | "revoked_at"> & {

@@ -1,7 +1,7 @@
 import { api, type Header } from "encore.dev/api";
 import type { Max, MaxLen, Min, MinLen } from "encore.dev/validate";
 import { actorOf, appendAudit } from "../audit/append-audit";
-import { type Tx, tenant } from "../db/tenant";
+import { type Tx, tenant, tenantPage } from "../db/tenant";
 import { marked, runOnce } from "../lib/idempotency";
 import { newId } from "../lib/ids";
 import { whole } from "../lib/whole";
@@ -76,10 +76,11 @@ export const listPeople = api(
   async ({ limit = PAGE_DEFAULT, cursor = "" }: ListPeopleRequest): Promise<ListPeopleResponse> => {
     const { orgID } = caller();
     whole("limit", limit);
-    const rows = await tenant(
+    const rows = await tenantPage(
       orgID,
       (tx) => tx.queryAll<{ id: string; name: string; role: Person["role"]; created_at: Date }>`
-        select u.id, u.name, m.role, m.created_at from members m join users u on (u.org_id, u.id) = (m.org_id, m.user_id)
+        select u.id, u.name, m.role, m.created_at from members m cross join lateral (
+          select id, name from users where org_id = m.org_id and id = m.user_id limit 1) u
         where m.org_id = ${orgID} and m.user_id > ${cursor} order by m.user_id limit ${limit + 1}`,
     );
     const people = rows.slice(0, limit).map((row) => ({ ...row, created_at: row.created_at.toISOString() }));

@@ -2,7 +2,7 @@ import { api } from "encore.dev/api";
 import type { Max, MaxLen, Min } from "encore.dev/validate";
 import { seenBy } from "../db/tenant";
 import { invalid } from "../lib/errors";
-import { isId } from "../lib/ids";
+import { afterAll, isId } from "../lib/ids";
 import { whole } from "../lib/whole";
 import { caller } from "../organizations/caller";
 import { type Thread, threadViews } from "./thread-view";
@@ -35,9 +35,8 @@ export const listThreads = api(
         "Send next_cursor of the page before, unchanged.",
       );
     }
-    const page = await seenBy(who, (tx) =>
-      threadViews(tx, who.orgID, { before: cursor ?? null, state: state ?? null, limit: limit + 1 }),
-    );
+    const wanted = { before: cursor ?? afterAll("thread"), state: state ?? null, limit: limit + 1 };
+    const page = await seenBy(who, (tx) => threadViews(tx, who.orgID, wanted), { isPage: true });
     const threads = page.slice(0, limit);
     return { threads, next_cursor: page.length > limit ? (threads.at(-1)?.id ?? null) : null };
   },

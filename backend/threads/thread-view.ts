@@ -35,7 +35,7 @@ export async function threadView(tx: Tx, orgId: string, threadId: string): Promi
 }
 
 interface ThreadPage {
-  before: string | null;
+  before: string;
   state: string | null;
   limit: number;
 }
@@ -45,7 +45,7 @@ export async function threadViews(tx: Tx, orgId: string, { before, state, limit 
   const rows = await tx.queryAll<ThreadRow>`
     select id, title, type, state, when_busy, last_seq, branch, parent_id, parent_seq, created_by, created_at, updated_at
     from threads
-    where org_id = ${orgId} and (${before}::text is null or id < ${before}) and (${state}::text is null or state = ${state})
+    where org_id = ${orgId} and id < ${before} and (${state}::text is null or state = ${state})
     order by id desc limit ${limit}`;
   return rows.map((row) => toThread(orgId, row));
 }

@@ -1,6 +1,6 @@
 import { api } from "encore.dev/api";
 import type { Max, MaxLen, Min } from "encore.dev/validate";
-import { tenant } from "../db/tenant";
+import { tenantPage } from "../db/tenant";
 import { whole } from "../lib/whole";
 import { caller } from "../organizations/caller";
 import { type LimitView, limitViews } from "./limit-view";
@@ -26,7 +26,7 @@ export const listLimits = api(
     const { orgID } = caller();
     whole("limit", limit);
     const [scope = "", scopeId = ""] = cursor.split("/");
-    const views = await tenant(orgID, (tx) => limitViews(tx, orgID, { after: [scope, scopeId], count: limit + 1 }));
+    const views = await tenantPage(orgID, (tx) => limitViews(tx, orgID, { after: [scope, scopeId], count: limit + 1 }));
     const limits = views.slice(0, limit);
     const last = limits.at(-1);
     return { limits, next_cursor: views.length > limit && last ? `${last.scope}/${last.scope_id}` : null };

@@ -122,6 +122,19 @@ describe("an organization that is imported into an empty Graphyn", () => {
     expect(entries).toMatchObject([{ actor: { kind: "operator" }, change: { archive: imported.body.sha256 } }]);
   });
 
+  it("is in PostgreSQL's statistics at once, not only when it looks by itself (DAT-1)", async () => {
+    const filled = Object.entries(imported.body.counts).flatMap(([table, rows]) => (rows > 0 ? [table] : []));
+    expect(filled.length).toBeGreaterThan(10);
+    const unknown = async () => {
+      const looked = await adminQuery<{ name: string }>(
+        elsewhere.database.adminUrl,
+        "select relname as name from pg_stat_user_tables where last_analyze is not null",
+      );
+      return filled.filter((table) => !looked.some(({ name }) => name === table));
+    };
+    await expect.poll(unknown, { timeout: 20_000, interval: 200 }).toEqual([]);
+  });
+
   it("is read there as it was here: threads, branches, messages, usage, limits", async () => {
     const { main, fork, stopped, quiet, ada } = rich;
     const paths = [main, fork, stopped, quiet].flatMap((id) => [

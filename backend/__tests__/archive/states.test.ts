@@ -98,6 +98,12 @@ describe("an archive", () => {
       status: 403,
       body: { details: { reason: "role_not_allowed", action: "remove", role: "speaker" } },
     });
+    const fork = await ok(copy.call<{ context: Context }>("POST", `/threads/${thread}/fork`, {}));
+    expect(fork.context.participants.map(({ user_id, role }) => [user_id, role])).toEqual([
+      [org.userId, "host"],
+      [guest, "speaker"],
+      [other, "speaker"],
+    ]);
   });
 
   it("takes turns that are under way as after a crash: what was said is kept, what was not begun is answered (TRN-3)", async () => {
