@@ -32,8 +32,14 @@ export interface ApiFailure {
   internal: string | null;
   /** Already JSON, or null. */
   details: string | null;
-  /** For the log only. */
-  stack?: string;
+  /** For the log only: see `stackOf`. */
+  thrown?: object;
+}
+
+/** Where it was thrown. V8 makes that text when it is first asked for, and with source maps that costs more than most answers do. */
+export function stackOf({ thrown }: ApiFailure): string | undefined {
+  const stack = (thrown as { stack?: unknown } | undefined)?.stack;
+  return typeof stack === "string" ? stack : undefined;
 }
 
 export function failure(code: string, message: string, internal: string | null = null): ApiFailure {
@@ -73,7 +79,6 @@ export function fromThrown(thrown: unknown): ApiFailure {
     message?: unknown;
     cause?: unknown;
     details?: unknown;
-    stack?: unknown;
   };
   let details: string | null = null;
   try {
@@ -87,9 +92,8 @@ export function fromThrown(thrown: unknown): ApiFailure {
   if (object.cause !== undefined && object.cause !== null) {
     message += `: ${text((Object(object.cause) as { message?: unknown }).message)}`;
   }
-  const stack = typeof object.stack === "string" ? object.stack : undefined;
-  if (code !== "internal") return { failure: true, code, message, internal: null, details, stack };
-  return { failure: true, code, message: INTERNAL_MESSAGE, internal: message, details, stack };
+  if (code !== "internal") return { failure: true, code, message, internal: null, details, thrown: object };
+  return { failure: true, code, message: INTERNAL_MESSAGE, internal: message, details, thrown: object };
 }
 
 function text(value: unknown): string {

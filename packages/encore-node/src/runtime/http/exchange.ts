@@ -1,7 +1,7 @@
 /** One HTTP exchange with an endpoint, and its answers. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type ApiFailure, errorBody, fromThrown, statusOf } from "../errors.js";
+import { type ApiFailure, errorBody, fromThrown, stackOf, statusOf } from "../errors.js";
 import { requestFields } from "../log.js";
 import type { AuthInfo, Request } from "../request.js";
 import type { App } from "./app.js";
@@ -83,7 +83,7 @@ export function logFailure(x: Exchange, f: ApiFailure): void {
   if (!x.request) return;
   const internal = f.internal ? { internal_message: f.internal } : {};
   const fields = { ...requestFields(x.request), code: f.code, error: f.message, ...internal };
-  if (OWN_FAULT.has(f.code)) x.app.log.error({ ...fields, stack: f.stack }, "request failed");
+  if (OWN_FAULT.has(f.code)) x.app.log.error({ ...fields, stack: stackOf(f) }, "request failed");
   else x.app.log.warn(fields, "request failed");
 }
 

@@ -1,6 +1,6 @@
 /** Runs a stream's handler on a channel; the channel closes when the handler is done, without a code or reason. */
 
-import { fromThrown } from "../errors.js";
+import { fromThrown, stackOf } from "../errors.js";
 import type { App } from "../http/app.js";
 import type { HandlerResult } from "../http/encode.js";
 import { requestFields } from "../log.js";
@@ -20,7 +20,7 @@ export async function runStream(app: App, request: Request, channel: Channel): P
     const f = fromThrown(e);
     code = f.code;
     const fields = { ...requestFields(request), code, error: f.message, internal_message: f.internal ?? undefined };
-    app.log.error({ ...fields, stack: f.stack }, "stream failed");
+    app.log.error({ ...fields, stack: stackOf(f) }, "stream failed");
   } finally {
     channel.close();
   }
