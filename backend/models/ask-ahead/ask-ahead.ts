@@ -5,7 +5,7 @@
  * request comes and is equal, it is answered from the answer already under way. Nothing of a guess is shown before it is confirmed.
  */
 import type { ChatBody, ChatMessage } from "../requests/chat-body";
-import { canonical } from "./canonical";
+import { sameBody } from "./canonical";
 import { createRecent } from "./recent";
 
 /** A conversation in Letta, with the agent that it is of. */
@@ -80,5 +80,5 @@ export function predict({ conversationId, lettaAgentId }: Conversation, content:
 
 /** Whether two requests ask the same of a model, whatever the order of their fields. */
 export function sameRequest(a: ChatBody, b: ChatBody): boolean {
-  return canonical(a) === canonical(b);
+  return sameBody(a, b);
 }

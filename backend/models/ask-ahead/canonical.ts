@@ -6,6 +6,28 @@ export function canonical(body: Record<string, unknown>): string {
   return JSON.stringify(ordered(Object.fromEntries(Object.entries(body).filter(([name]) => !DELIVERY.has(name)))));
 }
 
+/** Whether two bodies have the same `canonical` text, without making it: a long conversation is in both. */
+export function sameBody(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
+  return sameFields(a, b, DELIVERY);
+}
+
+function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((one, i) => same(one, b[i]));
+  if (Array.isArray(a) || Array.isArray(b)) return false;
+  return sameFields(a as Record<string, unknown>, b as Record<string, unknown>);
+}
+
+function sameFields(a: Record<string, unknown>, b: Record<string, unknown>, except?: ReadonlySet<string>): boolean {
+  const isSame = (name: string) => except?.has(name) || same(fieldOf(a, name), fieldOf(b, name));
+  return Object.keys(a).every(isSame) && Object.keys(b).every((name) => Object.hasOwn(a, name) || isSame(name));
+}
+
+function fieldOf(body: Record<string, unknown>, name: string): unknown {
+  return Object.hasOwn(body, name) ? (body[name] ?? null) : null;
+}
+
 function ordered(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(ordered);
   if (typeof value !== "object" || value === null) return value;
