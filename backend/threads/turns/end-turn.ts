@@ -62,7 +62,7 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     const cancelReason = (outcome.kind === "cancelled" && outcome.reason) || null;
     const { spent } = outcome;
     const action = ({ completed: "complete", failed: "fail", cancelled: "cancel" } as const)[outcome.kind];
-    const ended = await tx.queryRow<CancelledBy & Ended & { thread_branch: number }>`
+    const ended = await tx.queryRow<CancelledBy & Ended & { thread_branch: number; agent_has_queued: boolean }>`
       update turns
       set state = ${outcome.kind}, ended_at = now(), first_token_ms = ${outcome.firstTokenMs}::int, letta_run_id = ${outcome.runId}::text,
         prompt_tokens = ${spent?.prompt_tokens ?? null}::int, completion_tokens = ${spent?.completion_tokens ?? null}::int,
@@ -76,7 +76,11 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
         exchange, hop, asked_by, asked_key, exists (
           select from turns w
           where w.org_id = turns.org_id and w.thread_id = turns.thread_id and w.state = 'queued' and w.hop > 0
-            and w.exchange = turns.exchange and w.branch = turns.branch) as waiting`;
+            and w.exchange = turns.exchange and w.branch = turns.branch) as waiting,
+        exists (
+          select from turns q
+          where q.org_id = turns.org_id and q.thread_id = turns.thread_id and q.agent_id = turns.agent_id and q.state = 'queued'
+        ) as agent_has_queued`;
     if (!ended) return NOTHING;
 
     const isHere = seat.branch === ended.thread_branch;
@@ -90,7 +94,8 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
       isHere,
       ended,
     });
-    const joined = await endJoined(tx, turn, outcome.kind);
+    // What joined this turn, or is next, is a queued turn of the same agent: nearly always there is none, and nothing to ask.
+    const joined = ended.agent_has_queued ? await endJoined(tx, turn, outcome.kind) : [];
     const drafts = [...lastWords(turn, text, outcome, ended, joined, onward.mentions), ...onward.said];
     const entries = await appendLog(tx, orgId, threadId, drafts, onward.turns);
     if (!isHere) await keepInBranch(tx, orgId, threadId, seat.branch, entries);
@@ -105,7 +110,9 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
           ${text}, ${outcome.firstTokenMs}::int, ${outcome.durationMs}::int, ${spent?.prompt_tokens ?? null}::int,
           ${spent?.completion_tokens ?? null}::int)`;
     }
-    const next = await nextTurn(tx, { orgId, threadId, agentId: seat.agent_id, leased: true });
+    const next = ended.agent_has_queued
+      ? await nextTurn(tx, { orgId, threadId, agentId: seat.agent_id, leased: true })
+      : null;
     const asked = await begin(tx, turn, onward, entries);
     return { entries, next: next ? [next, ...asked] : asked };
   });
