@@ -1,7 +1,7 @@
 import type { Tx } from "../db/tenant";
 import { embeddingsConfigured } from "../lib/embeddings";
 import { notFound } from "../lib/errors";
-import type { LogEntry, LogEvent, Message, MessageStatus, SenderType } from "../lib/events";
+import type { LogEntry, LogEvent, Message, MessageStatus, SenderType, TokenUsage } from "../lib/events";
 import { newId } from "../lib/ids";
 import type { Reserved } from "../usage/estimates";
 import type { Asker } from "../usage/reserve";
@@ -57,6 +57,8 @@ export function spendingOf({ asker, reserved }: NewTurn) {
   };
 }
 
+type Tokens = Pick<TokenUsage, "prompt_tokens" | "completion_tokens">;
+
 /** A message is embedded once the answers to it have begun: the first word of an answer is waited for, the search is not. */
 const EMBED_DELAY = "2 seconds";
 
@@ -69,7 +71,7 @@ export type Draft = { type: "message"; message: MessageDraft } | Exclude<Bare<Lo
  * Appends entries to a thread's log in one statement: the update of the thread's row takes the lock that orders all its writers, and
  * gives them the next seqs. Embedding each message is enqueued with it, where embeddings are configured.
  * `turns` are queued to answer the first of the entries, leased to this process from the start: it can begin them right after the commit,
- * and no other process takes them meanwhile. Throws the one answer when there is no such thread. Hand the entries to the thread's readers after the commit, not before.
+ * and no other process takes them meanwhile. `spent` is added to the thread's own count. Throws the one answer when there is no such thread. Hand the entries to the thread's readers after the commit, not before.
  */
 export async function appendLog(
   tx: Tx,
@@ -77,6 +79,7 @@ export async function appendLog(
   threadId: string,
   drafts: Draft[],
   turns: NewTurn[] = [],
+  spent: Tokens | null = null,
 ): Promise<LogEntry[]> {
   const rows = drafts.map((draft, index) => {
     if (draft.type !== "message") {
@@ -90,7 +93,9 @@ export async function appendLog(
     with draft as materialized (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as d(ord int, kind text, data jsonb, message jsonb)
     ), head as (
-      update threads set last_seq = last_seq + ${rows.length}::int, updated_at = now()
+      update threads set last_seq = last_seq + ${rows.length}::int, updated_at = now(),
+        prompt_tokens = prompt_tokens + ${spent?.prompt_tokens ?? 0}::bigint,
+        completion_tokens = completion_tokens + ${spent?.completion_tokens ?? 0}::bigint
       where org_id = ${orgId} and id = ${threadId} returning last_seq - ${rows.length}::int as base, branch
     ), entry as (
       insert into thread_log (org_id, thread_id, seq, kind, data)

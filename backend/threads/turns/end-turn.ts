@@ -97,10 +97,9 @@ export async function endTurn(turn: EndingTurn, text: string, outcome: Outcome):
     // What joined this turn, or is next, is a queued turn of the same agent: nearly always there is none, and nothing to ask.
     const joined = ended.agent_has_queued ? await endJoined(tx, turn, outcome.kind) : [];
     const drafts = [...lastWords(turn, text, outcome, ended, joined, onward.mentions), ...onward.said];
-    const entries = await appendLog(tx, orgId, threadId, drafts, onward.turns);
+    const entries = await appendLog(tx, orgId, threadId, drafts, onward.turns, spent);
     if (!isHere) await keepInBranch(tx, orgId, threadId, seat.branch, entries);
     await tx.exec`delete from turn_deltas where org_id = ${orgId} and turn_id = ${turnId}`;
-    await countTokens(tx, turn, spent);
     if (outcome.inLetta && turn.message) await markHeard(tx, turn, turn.message.seq, entries);
     if (outcome.kind === "completed" && turn.message) {
       await tx.exec`
@@ -217,13 +216,6 @@ function lastWords(
 
 function usageOf({ prompt_tokens, completion_tokens }: Spent): TokenUsage {
   return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
-}
-
-async function countTokens(tx: Tx, { orgId, threadId }: EndingTurn, usage: Spent | null): Promise<void> {
-  if (!usage) return;
-  await tx.exec`
-    update threads set prompt_tokens = prompt_tokens + ${usage.prompt_tokens}, completion_tokens = completion_tokens + ${usage.completion_tokens}
-    where org_id = ${orgId} and id = ${threadId}`;
 }
 
 /**
