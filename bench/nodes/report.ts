@@ -94,7 +94,7 @@ export function report(result: Result): string {
       rows.map(({ cells }) => cells),
     ),
     "",
-    "A message's time is from its POST to the reader, with the commit to disk, which both readers wait for: what goes from one process to the other is the difference of the two. Words are stored and told every 60 ms, so about half of that is in theirs.",
+    "A message's time is from its POST to the reader, with the commit to disk, which both readers wait for: what goes from one process to the other is the difference of the two. The slowest are those posted while all agents begin, which takes all cores. Words are stored and told every 60 ms, so about half of that is in theirs.",
     "",
     bars(result),
     "",
