@@ -25,7 +25,8 @@ const TUNING: Readonly<Record<string, string>> = {
   LETTA_DISABLE_SQLALCHEMY_POOLING: "false",
   LETTA_POOL_PRE_PING: "false",
   // As shipped 25 and 10 more that are opened and closed with each use: at 20 messages at once all 35 were taken, and a connection that was
-  // never opened failed a message after 30 s (1 of 60). Opened once and kept, 41 serve 20 at once and 69 serve 40: none of 280 failed.
+  // never opened failed a message after 30 s (1 of 60; letta_transports.py says why). Opened once and kept, 41 serve 20 at once and 69
+  // serve 40: none of 280 failed.
   LETTA_PG_POOL_SIZE: "80",
   LETTA_PG_MAX_OVERFLOW: "0",
   LETTA_PG_POOL_RECYCLE: "-1",

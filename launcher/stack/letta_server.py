@@ -9,7 +9,7 @@ With GRAPHYN_LETTA_TUNED=1 three more, for a server that talks to its PostgreSQL
 - as shipped every statement is parsed and planned anew, which suits a pooler between transactions; here SQLAlchemy's own cache of
   prepared statements is left on. Measured on an answer of 300 tokens: 138 ms of CPU became 102, and PostgreSQL's 45 became 26,
 - what is there after the start is left out of garbage collections, and those come less often,
-- a connection that does not open is tried again (letta_connect.py).
+- a connection that the garbage collector has closed is closed for good (letta_transports.py): else it takes a new one off the event loop.
 
 Usage: python letta_server.py HOST PORT [--wait-for-models], in Letta's folder, with LETTA_SERVER_PASSWORD set. It reads the list of its
 models once, when it starts to serve: with --wait-for-models that is after OPENAI_API_BASE answers, and its imports need not wait.
@@ -39,28 +39,29 @@ sys.stdout = WithoutPassword(sys.stdout, password)
 sys.stderr = WithoutPassword(sys.stderr, password)
 sys.path.insert(0, os.getcwd())
 
+import letta_transports  # noqa: E402
 import nltk  # noqa: E402
 import sqlalchemy.ext.asyncio  # noqa: E402
 import typeguard  # noqa: E402
-from letta_connect import connect  # noqa: E402
 
 IS_TUNED = os.environ.get("GRAPHYN_LETTA_TUNED") == "1"
 
 
-def with_own_connections(create_engine):
+def with_statement_cache(create_engine):
     def create(*args, connect_args=None, **kwargs):
         left = {
             name: value
             for name, value in (connect_args or {}).items()
             if name not in ("prepared_statement_cache_size", "prepared_statement_name_func")
         }
-        return create_engine(*args, connect_args={**left, "async_creator_fn": connect}, **kwargs)
+        return create_engine(*args, connect_args=left, **kwargs)
 
     return create
 
 
 if IS_TUNED:
-    sqlalchemy.ext.asyncio.create_async_engine = with_own_connections(sqlalchemy.ext.asyncio.create_async_engine)
+    letta_transports.mend()
+    sqlalchemy.ext.asyncio.create_async_engine = with_statement_cache(sqlalchemy.ext.asyncio.create_async_engine)
 
 typeguard.typechecked = lambda target=None, **kw: target if target is not None else (lambda it: it)
 
