@@ -106,6 +106,30 @@ export function forged(
   return `${body}${JSON.stringify({ end })}\n`;
 }
 
+/** A line of an archive is canonical: its fields in order, at both levels that tests write. */
+export function canonical(value: object): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}
+
+/** The lines with the first row of a table changed, or the one after `which` of them. */
+export function edited(
+  lines: string[],
+  table: string,
+  change: (row: Record<string, unknown>) => object,
+  which = 0,
+): string[] {
+  let seen = 0;
+  return lines.map((line) => {
+    const value = JSON.parse(line) as { table?: string; row: Record<string, unknown> };
+    if (value.table !== table || seen++ !== which) return line;
+    return canonical({ row: change(value.row), table });
+  });
+}
+
 /** How many rows each table has of an organization; none of those that have none. */
 export async function rowsHere(adminUrl: string, orgId: string): Promise<Record<string, number>> {
   const tables = await adminQuery<{ name: string }>(
@@ -173,6 +197,19 @@ export async function settled({ orgId }: TestOrganization, adminUrl: string): Pr
     if (Date.now() > until) throw new Error(`not settled: ${JSON.stringify(row)}`);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
+}
+
+/** An organization in which something was said and answered, and its archive. */
+export async function spokenOrganization(name: string): Promise<{ org: TestOrganization; archive: string }> {
+  const graphyn = inject("graphyn");
+  const org = await newOrganization(graphyn, name);
+  const person = await newPerson(org, "Ada");
+  const echo = await newAgent(org, "Echo", "openai-proxy/dev-echo");
+  const thread = await newThread(org, [echo], [person]);
+  await say(org, thread, "first");
+  await say(org, thread, "second");
+  await settled(org, graphyn.adminUrl);
+  return { org, archive: await exportOf(org) };
 }
 
 /** An organization with something of everything that an archive holds. */

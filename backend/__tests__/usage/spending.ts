@@ -1,5 +1,6 @@
 import { adminQuery } from "../harness/database";
-import { ok, type TestOrganization } from "../harness/organization";
+import { newAgent, newOrganization, newThread, ok, type Problem, type TestOrganization } from "../harness/organization";
+import { openStream, type Received, turnsEnded } from "../harness/stream";
 
 /** What tests of spending ask for and look at. */
 export interface LimitView {
@@ -81,4 +82,34 @@ export function counted(adminUrl: string, orgId: string): Promise<Counted[]> {
      from limits l where org_id = $1 order by scope, scope_id`,
     [orgId],
   );
+}
+
+export interface Posted {
+  message: { id: string; seq: number };
+  turns: { id: string }[];
+}
+
+/** More tokens than any turn of these tests takes. */
+export const PLENTY = 1_000_000;
+
+export const say = (at: TestOrganization, thread: string, content = "hello", more: object = {}) =>
+  at.call<Posted & Problem>("POST", `/threads/${thread}/messages`, { content, ...more });
+
+export const keyOf = async (at: TestOrganization) =>
+  (await ok(at.call<{ api_keys: { id: string }[] }>("GET", "/api-keys"))).api_keys[0]?.id ?? "";
+
+/** An organization with one agent in a thread. */
+export async function alone(model = "openai-proxy/dev-echo") {
+  const own = await newOrganization();
+  const its = await newAgent(own, "Echo", model);
+  const thread = await newThread(own, [its]);
+  return { own, its, thread };
+}
+
+export async function answered(at: TestOrganization, thread: string, content = "hello"): Promise<Received[]> {
+  const stream = await openStream(at, thread);
+  await ok(say(at, thread, content));
+  const received = await stream.until(turnsEnded(1));
+  await stream.close();
+  return received;
 }
