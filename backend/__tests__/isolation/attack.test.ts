@@ -51,7 +51,7 @@ const BREACHES: Breach[] = [
   },
   {
     name: "a key that is revoked by its id alone",
-    tables: ["api_keys"],
+    tables: ["api_keys", "members"],
     file: "organizations/api-keys.ts",
     from: /(\w+\.)?org_id = \$\{orgID\} and (\w+\.)?id = \$\{id\}/g,
     to: "$${orgID}::text is not null and $2id = $${id}",
