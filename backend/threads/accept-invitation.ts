@@ -71,7 +71,9 @@ export const acceptInvitation = api(
           update thread_invitations set accepted_at = now(), accepted_by = ${userId}
           where org_id = ${orgId} and thread_id = ${threadId} and id = ${invitation.id}`;
         const scopes = [`threads:${threadId}:*`, `messages:${threadId}:*`];
-        const made = await insertKey(tx, { orgId, userId, name: "guest", scopes, hashSecret: apiKeyHashKey() });
+        // What the guest spends is the inviting organization's: nobody is rid of a key's budget by inviting somebody with it.
+        const madeBy = invitation.created_key;
+        const made = await insertKey(tx, { orgId, userId, name: "guest", scopes, hashSecret: apiKeyHashKey(), madeBy });
         const { api_key, expires_at } = made;
         const target = { type: "person", id: userId };
         const change = { thread: threadId, invitation: invitation.id, role: invitation.role, key: made.id };
@@ -89,6 +91,7 @@ interface Open {
   id: string;
   thread_id: string;
   role: "speaker" | "listener";
+  created_key: string | null;
   open: boolean;
 }
 
@@ -99,7 +102,7 @@ async function lockInvitation(tx: Tx, orgId: string, hash: Buffer): Promise<Open
   if (!found) return null;
   await tx.exec`select from threads where org_id = ${orgId} and id = ${found.thread_id} for update`;
   return tx.queryRow<Open>`
-    select id, thread_id, role, accepted_at is null and revoked_at is null and expires_at > now() as open
+    select id, thread_id, role, created_key, accepted_at is null and revoked_at is null and expires_at > now() as open
     from thread_invitations where org_id = ${orgId} and hash = ${hash}`;
 }
 

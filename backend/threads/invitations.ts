@@ -67,8 +67,8 @@ export const inviteGuest = api(
       await refuseTooMany(tx, orgID, id);
       const token = newKey(orgID, "gi_");
       const row = await tx.queryRow<{ id: string; expires_at: Date }>`
-        insert into thread_invitations (org_id, thread_id, id, hash, role, created_by, expires_at)
-        values (${orgID}, ${id}, ${newId("inv")}, ${hashKey(token, apiKeyHashKey())}, ${role}, ${userID},
+        insert into thread_invitations (org_id, thread_id, id, hash, role, created_by, created_key, expires_at)
+        values (${orgID}, ${id}, ${newId("inv")}, ${hashKey(token, apiKeyHashKey())}, ${role}, ${userID}, ${who.keyID}::text,
           now() + make_interval(hours => ${hours}::int))
         returning id, expires_at`;
       if (!row) throw new Error("the invitation was not stored");

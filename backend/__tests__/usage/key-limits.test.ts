@@ -1,6 +1,6 @@
 import { describe, expect, inject, it } from "vitest";
 import { adminQuery } from "../harness/database";
-import { ok, type Problem, type TestOrganization, through } from "../harness/organization";
+import { newOrganization, ok, type Problem, type TestOrganization, through } from "../harness/organization";
 import { alone, answered, keyOf, limit, limits, PLENTY, remaining, say } from "./spending";
 
 const { adminUrl } = inject("graphyn");
@@ -85,5 +85,27 @@ describe("limits", () => {
     for (const key of [child, grandchild, taken])
       expect((await say(as(key), thread)).body.details).toMatchObject({ reason: "quota_exceeded", scope_id: held.id });
     expect((await say(as(before), thread)).status).toBe(200); // it was made by one that is free
+  });
+
+  it("of a key are not escaped by asking in a guest with it (SEC-4, SEC-5)", async () => {
+    const [{ own, thread }, home] = [await alone(), await newOrganization()];
+    const held = await ok(
+      own.call<{ id: string; api_key: string }>("POST", "/api-keys", {
+        name: "held",
+        limits: { tokens_per_month: PLENTY },
+      }),
+    );
+    const guestOf = async (host: TestOrganization) => {
+      const { token } = await ok(host.call<{ token: string }>("POST", `/threads/${thread}/invitations`, {}));
+      const { api_key } = await ok(home.call<{ api_key: string }>("POST", "/invitations/accept", { token }));
+      return through({ ...own, apiKey: api_key }, own.url);
+    };
+    const guest = await guestOf(through({ ...own, apiKey: held.api_key }, own.url));
+    await answered(guest, thread);
+    const [use] = (await limits(own)).filter(({ scope_id }) => scope_id === held.id);
+    expect(use?.now[0]?.remaining).toBeLessThan(PLENTY);
+    await limit(own, "key", held.id, { tokens_per_month: 1 });
+    expect((await say(guest, thread)).body.details).toMatchObject({ reason: "quota_exceeded", scope_id: held.id });
+    expect((await say(await guestOf(own), thread)).status).toBe(200); // asked in by one that is free
   });
 });
