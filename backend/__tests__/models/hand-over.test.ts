@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { otidOf } from "../../threads/turns/otid";
+import type { Context } from "../harness/organization";
 import type { Server } from "../harness/server";
-import { ofType } from "../harness/stream";
+import { ofType, type Received } from "../harness/stream";
 import {
   type BehindGateway,
   behindGateway,
@@ -51,5 +53,38 @@ describe("several processes", () => {
     const received = await second;
     expect(shown(received)).toBe(stored(received));
     expect(stored(received)).toBe(Array.from({ length: 20 }, (_, at) => at + 1).join(" "));
+  });
+
+  it("nor where the later turn was told the very same words: Letta says which message it asks for (SSE-2, THR-3)", async () => {
+    const { threadId, ask } = await behind.thread("dev-n40-r20");
+    const words = `the same ${threadId}`;
+    const turnOf = (all: Received[]) => ofType(all, "turn_completed").at(-1)?.turn_id ?? "";
+    const first = turnOf(await ask(words));
+    const again = ask(words);
+    await expect.poll(() => behind.asked(words), { timeout: 20_000 }).toHaveLength(2);
+    const [late, now] = await behind.asked(words);
+    const running = (await behind.org.call<{ context: Context }>("GET", `/threads/${threadId}`)).body.context;
+    const turnId = running.running_turns[0]?.id ?? "";
+    const key = behind.stack.config.env?.ModelGatewayKey ?? "";
+    const send = (url: string, body: { messages: unknown[] } | undefined, turn: string) => {
+      const all = body?.messages as { role: string }[];
+      const at = all.findLastIndex(({ role }) => role === "user");
+      const messages = all.map((m, place) => (place === at ? { ...m, name: otidOf(turn, 1) } : m));
+      return fetch(`${url}/internal/models/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: JSON.stringify({ ...body, messages, user: behind.user }),
+      });
+    };
+    const everywhere = (body: { messages: unknown[] } | undefined, turn: string) =>
+      Promise.all([behind.stack.url, other.url].map(async (url) => (await send(url, body, turn)).status));
+    expect(await everywhere(late?.body, first)).toEqual([403, 403]);
+    expect(await everywhere(now?.body, turnId)).toEqual([200, 200]); // answered again, as a request that Letta repeats
+    const received = await again;
+    expect(turnOf(received)).toBe(turnId);
+    expect(shown(received)).toBe(stored(received));
+    expect(stored(received)).toBe(Array.from({ length: 40 }, (_, at) => at + 1).join(" "));
+    // The model is told nothing of it.
+    for (const { body } of await behind.asked(words)) expect(JSON.stringify(body.messages)).not.toContain('"name"');
   });
 });

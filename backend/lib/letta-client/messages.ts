@@ -13,6 +13,8 @@ export interface AskLetta {
   content: string;
   /** A name of ours for this message, by which it is found again in Letta's list. A UUID. */
   otid?: string | undefined;
+  /** It bears this name also in what Letta asks of its model, where that is us. */
+  name?: string | undefined;
   /** Stops the answer as well: closing a connection alone would let Letta work on (perf-reliability L17). */
   signal?: AbortSignal | undefined;
   /** Called when the message has a place, right before it is sent. */
@@ -92,7 +94,7 @@ function begin(context: Context, tenant: LettaTenant, message: AskLetta, signal:
 export function messageRequest(
   { apiKey }: Context,
   { lettaUserId }: LettaTenant,
-  { conversationId, content, otid }: AskLetta,
+  { conversationId, content, otid, name }: AskLetta,
   how: object,
 ) {
   return {
@@ -102,7 +104,12 @@ export function messageRequest(
       ...(apiKey === "" ? {} : { authorization: `Bearer ${apiKey}` }),
       ...outgoing(),
     },
-    body: { messages: [{ role: "user", content, ...(otid === undefined ? {} : { otid }) }], ...how },
+    body: {
+      messages: [
+        { role: "user", content, ...(otid === undefined ? {} : { otid }), ...(name === undefined ? {} : { name }) },
+      ],
+      ...how,
+    },
   };
 }
 

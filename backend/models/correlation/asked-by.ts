@@ -1,16 +1,6 @@
 import { dispatch, tenant } from "../../db/tenant";
+import type { LettaRequest } from "./letta-request";
 import { findOpenTurn, type OpenTurn } from "./open-turns";
-
-/** What a request of Letta's says of itself. All of it is checked: an agent's memory holds people's text, and so could its prompt. */
-export interface LettaRequest {
-  /** Letta's user: the tenant. */
-  user: string;
-  /** From the end of the system message; null for what Letta asks on its own account, such as summaries. */
-  agentId: string | null;
-  conversationId: string | null;
-  /** Whether somebody says this in it, in so many words. */
-  says(content: string): boolean;
-}
 
 export type AskedBy =
   /** A turn of this process. */
@@ -21,50 +11,20 @@ export type AskedBy =
   | { kind: "letta"; orgId: string }
   | { kind: "nobody"; why: string };
 
-const METADATA = "<memory_metadata>";
 const ORGS_CACHED_MAX = 10_000;
-
-interface ChatMessage {
-  role?: unknown;
-  content?: unknown;
-}
-
-/** Reads tenant, agent and conversation off a chat request. The last metadata block counts: Letta writes it after everything else. */
-export function readLettaRequest(body: { user?: unknown; messages?: unknown }): LettaRequest {
-  const messages = Array.isArray(body.messages) ? (body.messages as ChatMessage[]) : [];
-  const first = messages[0];
-  const system = first?.role === "system" && typeof first.content === "string" ? first.content : "";
-  const metadata = system.slice(Math.max(0, system.lastIndexOf(METADATA)));
-  const inMetadata = system.includes(METADATA);
-  const find = (pattern: RegExp) => (inMetadata ? (pattern.exec(metadata)?.[1] ?? null) : null);
-  return {
-    user: typeof body.user === "string" ? body.user : "",
-    agentId: find(/^- AGENT_ID: (agent-[0-9a-f-]{36})$/m),
-    conversationId: find(/^- CONVERSATION_ID: (conv-[0-9a-f-]{36})$/m),
-    says: (content) =>
-      messages.some((message) => message.role === "user" && textOf(message.content).trim() === content.trim()),
-  };
-}
-
-/** A content is text, or a list of parts of which some are. */
-function textOf(content: unknown): string {
-  if (typeof content === "string") return content;
-  if (!Array.isArray(content)) return "";
-  return (content as { text?: unknown }[]).map(({ text }) => (typeof text === "string" ? text : "")).join("");
-}
 
 /**
  * Whose request it is. Tenant, agent, conversation and running turn must belong together, or it is nobody's. Nor is one that came late: Letta
- * asked it for an earlier turn of the conversation, and it waited in a process that stood still, or on the way. It lacks what the
- * running turn was told, and its answer would be mixed into the running one's.
+ * asked it for an earlier turn of the conversation, and it waited in a process that stood still, or on the way. It lacks the message that the
+ * running turn was told, be it in the very same words, and its answer would be mixed into the running one's.
  */
-export async function askedBy({ user, agentId, conversationId, says }: LettaRequest): Promise<AskedBy> {
+export async function askedBy({ user, agentId, conversationId, has }: LettaRequest): Promise<AskedBy> {
   if (conversationId !== null) {
     const turn = findOpenTurn(conversationId);
     if (turn) {
       if (turn.lettaUserId !== user || turn.lettaAgentId !== agentId)
         return { kind: "nobody", why: "the turn belongs to another tenant or agent" };
-      if (!says(turn.content)) return { kind: "nobody", why: "it was asked for an earlier turn" };
+      if (!has(turn)) return { kind: "nobody", why: "it was asked for an earlier turn" };
       return { kind: "turn", turn };
     }
   }

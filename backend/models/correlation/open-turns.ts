@@ -27,8 +27,9 @@ export interface OpenTurn {
   readonly lettaUserId: string;
   readonly lettaAgentId: string;
   readonly conversationId: string;
-  /** What Letta was told, as its requests for this turn have it. */
+  /** What Letta was told, as its requests for this turn have it, and the name it was sent under. */
   readonly content: string;
+  readonly otid: string;
   readonly askAhead: AskAhead;
   /** What requests to the model on its behalf are parts of, once Letta is asked. */
   trace?: Context | undefined;

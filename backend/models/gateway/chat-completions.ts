@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { api } from "encore.dev/api";
 import log from "encore.dev/log";
-import { askedBy, type LettaRequest, readLettaRequest } from "../correlation/asked-by";
+import { askedBy } from "../correlation/asked-by";
+import { type LettaRequest, readLettaRequest, withoutNames } from "../correlation/letta-request";
 import { isObject, type JsonObject } from "../json";
 import { recordCall } from "../metering/record-call";
 import type { Usage } from "../metering/usage";
@@ -38,9 +39,9 @@ export const gatewayChat = api.raw(
       switch (whose.kind) {
         case "turn":
           // Not ended when Letta hangs up: the turn's readers go on.
-          return await answer(resp, body, (give) => answerTurn(whose.turn, body as ChatBody, give));
+          return await answer(resp, body, (give) => answerTurn(whose.turn, withoutNames(body as ChatBody), give));
         case "letta":
-          return await answer(resp, body, (give) => askForLetta(whose.orgId, body, gone.signal, give));
+          return await answer(resp, body, (give) => askForLetta(whose.orgId, withoutNames(body), gone.signal, give));
         case "elsewhere":
           if (await handOver(whose.owner, req, body, resp)) return;
           return refuse(resp, "no process runs the turn", asked);

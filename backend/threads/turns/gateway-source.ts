@@ -40,6 +40,7 @@ export const gatewaySource: TurnSource = async (input, signal, tell) => {
     lettaAgentId: input.lettaAgentId,
     conversationId: input.conversationId,
     content: input.content,
+    otid: otidOf(input.turnId, input.attempt),
     askAhead: input.askAhead,
     signal,
     meter: input.meter,
@@ -86,7 +87,8 @@ async function askLetta(
   const onStop = () => setTimeout(() => late.abort(signal.reason), words.spoken() ? STORE_MS_MAX : 0).unref();
   signal.addEventListener("abort", onStop, { once: true });
   try {
-    const message = { conversationId, content, otid: otidOf(turnId, attempt), signal: late.signal, admitted };
+    const otid = otidOf(turnId, attempt);
+    const message = { conversationId, content, otid, name: otid, signal: late.signal, admitted };
     for (const event of await letta.sendWhole(message)) {
       switch (event.type) {
         case "run":
