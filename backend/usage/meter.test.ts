@@ -24,6 +24,7 @@ function budget(left: number, reserved: { tokens: number; costMicros: number } |
       seen.granted += tokens;
       return null;
     },
+    beside: async ({ tokens }) => (tokens > left ? LIMIT : null),
     stop: () => {
       seen.stops++;
     },
@@ -114,5 +115,20 @@ describe("what a turn takes (SEC-5)", () => {
     expect(meter.ended(null, false)).toBeNull();
     expect(meter.close()).toMatchObject({ completion_tokens: 20, estimated: true });
     expect(await meter.ask(call(4))).toBe(false); // the turn has ended
+  });
+
+  it("is stopped where its call was too long, and a summary of as much does not fit", async () => {
+    for (const [left, stops] of [
+      [2_000 / 4 + ANSWER_TOKENS, 0],
+      [2_000 / 4 + ANSWER_TOKENS - 1, 1],
+    ] as const) {
+      const { meter, seen } = budget(left, null);
+      await meter.stopWithoutSummary();
+      expect(seen.stops).toBe(0); // it has asked nothing
+      await meter.ask({ ...call(0), estimate: (chars) => usageOf(2_000 / 4, chars / 4) });
+      meter.ended(null, false);
+      await meter.stopWithoutSummary();
+      expect([seen.stops, meter.spentLimit()]).toEqual([stops, stops === 1 ? LIMIT : null]);
+    }
   });
 });

@@ -31,6 +31,8 @@ interface Work {
   reserved: Pick<Reserved, "tokens" | "costMicros"> | null;
   /** Sets more aside; answers the limit that does not allow it, or null. */
   extend(more: { tokens: number; costMicros: number }): Promise<LimitName | null>;
+  /** The limit that has no room for a call that is for no turn; null where there is room. */
+  beside(call: { tokens: number; costMicros: number }): Promise<LimitName | null>;
   /** Ends the turn: its budget is spent. */
   stop(): void;
 }
@@ -38,6 +40,11 @@ interface Work {
 export interface TurnMeter extends Meter {
   /** A call that was not seen as it was made. */
   took(call: Pick<ModelAsk, "model" | "price">, usage: Usage): void;
+  /**
+   * The model refused the last call as too long, and nobody has made it shorter: stops the turn where there is nothing left for a summary,
+   * which takes about as much as that call.
+   */
+  stopWithoutSummary(): Promise<void>;
   /** What the turn took: no more is counted afterwards. Null where no model was asked. */
   close(): Spent | null;
   /** The limit that stopped the turn. */
@@ -51,7 +58,7 @@ export interface TurnMeter extends Meter {
  * was thought, and while a long answer comes. A piece of an answer is counted before anybody has it, as one token or as four characters
  * each, whatever is more; so what is shown is never more than what is set aside. What the provider counts in the end may still be.
  */
-export function makeMeter({ reserved, extend, stop }: Work): TurnMeter {
+export function makeMeter({ reserved, extend, beside, stop }: Work): TurnMeter {
   let spent: Spent | null = null;
   let open: { call: ModelAsk; prompt: number; chars: number; pieces: number } | null = null;
   let tokensHeld = reserved?.tokens ?? 0;
@@ -59,6 +66,7 @@ export function makeMeter({ reserved, extend, stop }: Work): TurnMeter {
   let extending: Promise<void> | null = null;
   let refusedBy: LimitName | null = null;
   let isClosed = false;
+  let last: ModelAsk | null = null;
 
   const answerTokens = () => (open === null ? 0 : Math.max(open.pieces, Math.ceil(open.chars / 4)));
   function need(aheadTokens: number): { tokens: number; costMicros: number } {
@@ -109,6 +117,7 @@ export function makeMeter({ reserved, extend, stop }: Work): TurnMeter {
   return {
     async ask(call) {
       if (isClosed) return false;
+      last = call;
       const prompt = reserved === null ? 0 : Math.ceil(call.estimate(0).prompt_tokens * PROMPT_MARGIN);
       open = { call, prompt, chars: 0, pieces: 0 };
       if (reserved === null) return true;
@@ -141,6 +150,15 @@ export function makeMeter({ reserved, extend, stop }: Work): TurnMeter {
       if (!isCharged) return null;
       spent = add(spent, call, counted);
       return counted;
+    },
+    async stopWithoutSummary() {
+      if (last === null || isClosed) return;
+      const usage = last.estimate(ANSWER_TOKENS * 4);
+      const cost = last.price === null ? 0 : costMicros(usage, last.price);
+      const limit = await beside({ tokens: usage.prompt_tokens + usage.completion_tokens, costMicros: cost });
+      if (limit === null || isClosed) return;
+      refusedBy = limit;
+      stop();
     },
     took(call, usage) {
       if (!isClosed) spent = add(spent, call, usage);

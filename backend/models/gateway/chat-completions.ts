@@ -1,9 +1,13 @@
 import type { ServerResponse } from "node:http";
 import { api } from "encore.dev/api";
 import log from "encore.dev/log";
+import { brokenBeside } from "../../usage/beside-turns";
+import { ANSWER_TOKENS } from "../../usage/estimates";
 import { askedBy } from "../correlation/asked-by";
 import { type LettaRequest, readLettaRequest, withoutNames } from "../correlation/letta-request";
 import { isObject, type JsonObject } from "../json";
+import { costMicros } from "../metering/cost";
+import type { Meter } from "../metering/meter";
 import { recordCall } from "../metering/record-call";
 import type { Usage } from "../metering/usage";
 import { askUpstream } from "../requests/ask-upstream";
@@ -58,29 +62,48 @@ export const gatewayChat = api.raw(
   },
 );
 
-/** What Letta asks on its own account (summaries, when a conversation grows too long): answered, and accounted to its organization. */
+/**
+ * What Letta asks on its own account (summaries, when a conversation grows too long): answered, and accounted to its organization, which has
+ * to have enough left for it. Refused one, Letta 0.16.8 leaves the conversation as it is: with the answer, where it had one already, and
+ * else without the message, which is asked again with the next (letta_agent_v3.py).
+ */
 async function askForLetta(orgId: string, body: JsonObject, signal: AbortSignal, give: Give): Promise<void> {
   const begun = performance.now();
   let tokens: Usage | null = null;
   let upstream: string | null = null;
   let price: Price | null = null;
+  let isSpent = false;
+  const meter: Meter = {
+    async ask({ price, estimate }) {
+      const usage = estimate(ANSWER_TOKENS * 4);
+      const cost = price === null ? 0 : costMicros(usage, price);
+      const call = { tokens: usage.prompt_tokens + usage.completion_tokens, costMicros: cost };
+      isSpent = (await brokenBeside(orgId, call)) !== null;
+      return !isSpent;
+    },
+    heard: () => true,
+    ended: (usage) => usage,
+  };
   try {
-    await askUpstream({ orgId, body, signal }, (event) => {
+    await askUpstream({ orgId, body, signal, meter }, (event) => {
       if (event.type === "usage") tokens = event.usage;
       if (event.type === "begin") ({ upstream, price } = event);
       give(event);
     });
+  } catch (error) {
+    throw isSpent ? new UpstreamError("out_of_credit", { code: "budget_spent" }) : error;
   } finally {
-    recordCall({
-      orgId,
-      purpose: "letta",
-      turnId: null,
-      upstream,
-      model: String(body.model),
-      usage: tokens,
-      price,
-      durationMs: performance.now() - begun,
-    });
+    if (!isSpent)
+      recordCall({
+        orgId,
+        purpose: "letta",
+        turnId: null,
+        upstream,
+        model: String(body.model),
+        usage: tokens,
+        price,
+        durationMs: performance.now() - begun,
+      });
   }
 }
 

@@ -120,6 +120,8 @@ async function askLetta(
     if (error instanceof LettaError && error.code === "max_tokens_exceeded")
       tell({ type: "end", stop_reason: "max_tokens_exceeded", stored: words.stored() });
     if (words.failure() === null) forget({ conversationId, lettaAgentId }); // Letta itself failed, and has not kept what it was answered
+    // Letta was to make it shorter first, for which its organization may have nothing left.
+    if (words.failure()?.reason === "context_too_long") await meter.stopWithoutSummary();
     // The model's own reason says more than what Letta makes of it.
     const known = forgotten() ?? words.failure() ?? error;
     throw known instanceof LettaError

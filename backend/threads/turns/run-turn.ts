@@ -7,6 +7,7 @@ import { budgetStops, firstToken } from "../../lib/metrics";
 import { stopping } from "../../lib/stopping";
 import { inPart, type Part } from "../../lib/tracing";
 import { modelId } from "../../models/routing/price-of";
+import { brokenBeside } from "../../usage/beside-turns";
 import type { Reserved } from "../../usage/estimates";
 import { makeMeter, type TurnMeter } from "../../usage/meter";
 import type { Asker } from "../../usage/reserve";
@@ -161,6 +162,7 @@ async function runTurn(
   const meter = makeMeter({
     reserved: turn.reserved,
     extend: (more) => extendReservation(turn, more),
+    beside: (call) => brokenBeside(turn.orgId, call),
     stop: () => controller.abort("budget" satisfies StopReason),
   });
   try {
