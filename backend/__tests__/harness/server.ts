@@ -7,6 +7,8 @@ export const AUDIT_KEY = "test-audit-key";
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
 const OUTPUT_CHARS_MAX = 200_000;
+/** Of a server that ended by itself. */
+const TOLD_CHARS = 8_000;
 
 /** A Graphyn process of a test: the real thing, on its own port. */
 export interface Server {
@@ -61,7 +63,21 @@ export async function startServer({
   child.stderr.on("data", collect);
   const url = `http://127.0.0.1:${listening}`;
   await untilHealthy(url, child, () => output);
-  return { url, pid: child.pid ?? 0, output: () => output, stop: (signal = "SIGTERM") => stop(child, signal) };
+  // Tests only see that nobody answers any more.
+  const tell = (code: number | null, signal: NodeJS.Signals | null) =>
+    console.error(
+      `Graphyn on ${url} ended by itself (${signal ?? code}). Its last words:\n${output.slice(-TOLD_CHARS)}`,
+    );
+  child.once("exit", tell);
+  return {
+    url,
+    pid: child.pid ?? 0,
+    output: () => output,
+    stop(signal = "SIGTERM") {
+      child.off("exit", tell);
+      return stop(child, signal);
+    },
+  };
 }
 
 async function untilHealthy(url: string, child: ChildProcess, output: () => string): Promise<void> {

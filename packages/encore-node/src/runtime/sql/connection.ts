@@ -70,7 +70,7 @@ export class PgConnection {
    * counted and no clock is read, so that a process that stood still does not take its own time for the server's.
    */
   look(ms: number, silenceMs: number): void {
-    if (this.asked === 0 || ++this.looks * ms <= silenceMs) return;
+    if (this.asked <= 0 || ++this.looks * ms <= silenceMs) return;
     const wire = (this.client as unknown as { connection: WireConnection }).connection;
     wire.stream.destroy(new Error(`no answer in ${silenceMs} ms`));
   }
