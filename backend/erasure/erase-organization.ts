@@ -28,6 +28,7 @@ async function eraseInLetta(erasure: Erasure): Promise<void> {
   const { org_id: orgId } = erasure;
   const place = await loadTenant(orgId);
   if (!place?.ready_at || !place.letta_user_id || !place.letta_org_id) return; // nothing was ever made there
+  const { letta_user_id: userId, letta_org_id: lettaOrgId } = place;
   if (!erasure.done.includes(EMPTIED)) {
     await emptyInLetta(erasure);
     // From here on nobody asks in the name of its user there, who may be gone.
@@ -35,11 +36,12 @@ async function eraseInLetta(erasure: Erasure): Promise<void> {
   }
   // Its user and organization there have nothing but the organization's id in their name; Letta keeps them where its own records of runs
   // still point to them.
-  for (const shell of [
-    letta().admin.deleteUser(place.letta_user_id),
-    letta().admin.deleteOrganization(place.letta_org_id),
+  // One after the other, and the second not begun before: a promise that fails while nobody waits for it ends the process.
+  for (const removeShell of [
+    () => letta().admin.deleteUser(userId),
+    () => letta().admin.deleteOrganization(lettaOrgId),
   ]) {
-    await shell.catch((error: unknown) => {
+    await removeShell().catch((error: unknown) => {
       if (!(error instanceof LettaError)) throw error;
     });
   }
