@@ -7,9 +7,20 @@ export const FIRST_WORD_MS_MAX = 4_000;
 /** A database that is away fails everything at once: the log says why, so often. */
 const TOLD_EVERY_MS = 1_000;
 
-/** The words of both hosts' drivers, and of a server that is ending or beginning, for a connection that is not there; and for a disk that is full. */
-const AWAY =
-  /No space left on device|error (?:communicating with|connecting to) (?:the )?server|(?:timeout establishing|timed out|connection closed|database pool is closed|wait for a database connection)|FATAL: .*(?:terminating connection|shutting down|starting up|recovery mode|too many (?:connections|clients)|remaining connection slots)/i;
+/**
+ * The words of both hosts' drivers, and of a server that is ending or beginning, for a connection that is not there; and for a disk that is
+ * full. A server's own error stands in one line (`FATAL: …`) before a statement runs, and as a listing of its fields once it does.
+ */
+const AWAY = new RegExp(
+  [
+    "No space left on device",
+    "error (?:communicating with|connecting to) (?:the )?server",
+    "timeout establishing|timed out|connection closed|database pool is closed|wait for a database connection",
+    "FATAL: .*(?:terminating connection|shutting down|starting up|recovery mode|too many (?:connections|clients)|remaining connection slots)",
+    String.raw`SqlState\(\s*E(?:57P0[1-3]|53300)\b`,
+  ].join("|"),
+  "i",
+);
 
 let toldAt = Number.NEGATIVE_INFINITY;
 

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { adminQuery, createDatabase, type TestDatabase } from "../harness/database";
 import { newOrganization, newThread, ok, type Problem, type TestOrganization } from "../harness/organization";
@@ -66,6 +67,20 @@ describe("a database that", () => {
     proxy.fault = { kind: "black_hole" };
     expect(await post("said while it stood still")).toMatchObject(UNAVAILABLE);
     expect(await org.call("GET", `/threads/${threadId}/stream`)).toMatchObject(UNAVAILABLE);
+  });
+
+  it("ends in the middle of a statement is one that cannot be reached: the message is stored once when it is sent again (THR-5, THR-6)", async () => {
+    const holder = new pg.Client({ connectionString: database.adminUrl });
+    await holder.connect();
+    await holder.query("begin");
+    await holder.query("select from threads where id = $1 for update", [threadId]);
+    const waits = post("said while it ended");
+    const end = `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock' and query ilike '%threads%'`;
+    await expect.poll(async () => (await adminQuery(database.adminUrl, end)).length).toBe(1);
+    expect(await waits).toMatchObject(UNAVAILABLE);
+    await holder.end();
+    await ok(post("said while it ended"));
   });
 
   it("has gone without a word is asked anew on other connections, by requests and by jobs (THR-5)", async () => {
