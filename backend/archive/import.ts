@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { APIError, api, ErrCode } from "encore.dev/api";
+import { APIError, api } from "encore.dev/api";
 import { secret } from "encore.dev/config";
 import log from "encore.dev/log";
 import { makeAllImported } from "../agents/make-imported";
@@ -8,11 +8,11 @@ import { signingKey } from "../audit/audit-keys";
 import { db } from "../db/graphyn";
 import { dispatch, type Tx, tenant, tenantPatiently } from "../db/tenant";
 import { embeddingsConfigured } from "../lib/embeddings";
-import { problem } from "../lib/errors";
 import { oneValue } from "../lib/header";
 import { marked, type Once, runOnce } from "../lib/idempotency";
 import { sameSecret } from "../lib/same-secret";
 import { writeProblem } from "../lib/write-problem";
+import { wrongAdminKey } from "../organizations/admin-key";
 import { insertKey } from "../organizations/insert-key";
 import { makeSeats } from "../threads/live/stream-seats";
 import { type ParsedEnd, parseArchive, parseHeader } from "./parse-archive";
@@ -42,16 +42,29 @@ interface ImportOrganizationResponse {
   /** Rows that were taken in, of each table. */
   counts: Record<string, number>;
   sha256: string;
-  replayed?: string;
 }
 
 /**
  * Takes an organization in from the archive that GET /export gave, under its own ids, where it is not here: all of it, in one transaction, or
- * nothing. Its agents are made in Letta after it; what was said they are told anew. For whoever operates the server: X-Admin-Key. Not in
- * the OpenAPI document, which has no words for a body of many lines: docs/export.md.
+ * nothing. Its agents are made in Letta after it; what was said they are told anew. For whoever operates the server.
+ *
+ * @openapi-header X-Admin-Key! The operator's key (the secret AdminKey), not an API key.
+ * @openapi-header Idempotency-Key A retry with the same key and archive gets the first answer again, with the same API key in it.
+ * @openapi-request application/x-ndjson The archive: lines of canonical JSON as GET /export gave them, up to 8 GiB; docs/export.md has the format.
+ * ```
+ * {"format":"graphyn.organization","organization_id":"org_01h455vb4pex5vsknk084sn02q","version":1}
+ * ```
+ * @openapi-response 200 application/json {ImportOrganizationResponse} All of it is here.
+ * @openapi-response-header 200 Idempotent-Replayed `true` where the answer was given before, to the same archive with the same Idempotency-Key.
+ * @throws invalid_argument Something of the archive is not right (details.reason), and nothing of it is kept.
+ * @throws permission_denied The admin key is not right.
+ * @throws already_exists The organization is here already.
+ * @throws failed_precondition The organization was erased here.
+ * @throws aborted The archive did not come in time.
+ * @throws resource_exhausted Another import is under way.
  */
 export const importOrganization = api.raw(
-  { expose: true, method: "POST", path: "/organizations/import", tags: ["internal"], bodyLimit: null },
+  { expose: true, method: "POST", path: "/organizations/import", bodyLimit: null },
   async (req, resp) => {
     const leave = seats.take("");
     try {
@@ -74,7 +87,7 @@ export const importOrganization = api.raw(
   },
 );
 
-async function importFrom(req: IncomingMessage): Promise<ImportOrganizationResponse> {
+async function importFrom(req: IncomingMessage): Promise<ImportOrganizationResponse & { replayed?: string }> {
   const lines = readLines(req);
   const first = (await lines.next()).value as Line | undefined;
   const { organization_id: orgId } = parseHeader(first);
@@ -191,13 +204,4 @@ function refuse(req: IncomingMessage, resp: ServerResponse, error: unknown): voi
   req.on("error", () => {});
   req.resume();
   setTimeout(() => req.destroy(), REST_MS_MAX).unref(); // changes nothing for one that has come
-}
-
-function wrongAdminKey() {
-  return problem(
-    ErrCode.PermissionDenied,
-    "wrong_admin_key",
-    "The admin key is not right.",
-    "Send the server's AdminKey secret as the header X-Admin-Key.",
-  );
 }

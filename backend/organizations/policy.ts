@@ -191,8 +191,9 @@ export const PUBLIC = [
   "GET /erasure-receipt/public-key",
   "GET /health",
   "GET /openapi.json",
-  /** Asks for the operator's key. */
+  /** These ask for the operator's key. */
   "POST /organizations",
+  "POST /organizations/import",
 ] as const;
 
 /** A client's message on a WebSocket. Who connected may read; this is what else their key needs, in that thread. */

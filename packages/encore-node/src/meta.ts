@@ -67,6 +67,8 @@ export interface EndpointMeta {
   outbound: Schema | null;
   /** Name in `types` of the response type, where it has one: documents call it by it. */
   responseType?: string;
+  /** Raw endpoints: the types that their doc tags name, and the name in `types` of each. */
+  documentedTypes?: Record<string, string>;
   /** File that exports the endpoint, relative to the app root. */
   source: SourceRef;
 }

@@ -179,7 +179,24 @@ export const events = api.raw({ expose: true, method: "POST", path: "/events/:id
     expect(events?.responses["204"]).toEqual({ description: "No body." });
   });
 
+  it("knows the types that a raw endpoint's tags name in its file, and headers of its answer", () => {
+    const { paths, components } = documentOf(`interface Taken { rows: number }
+/**
+ * Takes lines.
+ * @openapi-response 200 application/json {Taken} What was taken.
+ * @openapi-response-header 200 Idempotent-Replayed Said before.
+ */
+export const take = api.raw({ expose: true, method: "POST", path: "/take" }, async (req, resp) => { resp.end(); });`);
+    expect(components.schemas.Taken).toMatchObject({ type: "object", required: ["rows"] });
+    expect(paths["/take"]?.post?.responses["200"]).toEqual({
+      description: "What was taken.",
+      content: { "application/json": { schema: { $ref: "#/components/schemas/Taken" }, example: { rows: 1 } } },
+      headers: { "Idempotent-Replayed": { description: "Said before.", required: false, schema: { type: "string" } } },
+    });
+  });
+
   it.each([
+    ["@openapi-response-header 200 X-It x", /@openapi-response-header needs a name, and an @openapi-response/],
     ["@openapi-response text/plain {Gone} x", /shop\/shop\.ts:4: @openapi-response names the type \{Gone\}/],
     ["@throws teapot x", /@throws needs one of Encore's error codes/],
     ["@openapi-query", /@openapi-query needs a name/],

@@ -69,10 +69,29 @@ export function parseEndpoint(found: EndpointCall, builder: SchemaBuilder): Endp
     outbound: null,
     source: problems.ref(call),
   };
-  if (kind === "raw") return meta;
+  if (kind === "raw") return { ...meta, ...documentedTypes(meta.doc, call, builder) };
   const types = kind === "typed" ? typedTypes(call, handler, builder) : streamTypes(call, handler, kind, builder);
   if (!types) return null;
   return { ...meta, ...describe(types, meta, found, builder) };
+}
+
+/** `{Type}` of `@openapi-request` and `@openapi-response` means what it would mean in code beside the endpoint. */
+function documentedTypes(doc: string, call: ts.Node, builder: SchemaBuilder): Pick<EndpointMeta, "documentedTypes"> {
+  const named = new Set(
+    [...doc.matchAll(/^\s*@openapi-re(?:quest|sponse)\s[^{\n]*\{(\w+)\}/gm)].map(([, name]) => name),
+  );
+  if (named.size === 0) return {};
+  const { checker } = builder;
+  const found: Record<string, string> = {};
+  for (const symbol of checker.getSymbolsInScope(call, ts.SymbolFlags.Type | ts.SymbolFlags.Alias)) {
+    if (!named.has(symbol.name)) continue;
+    const type = checker.getDeclaredTypeOfSymbol(
+      symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,
+    );
+    const schema = builder.of(type, undefined, call);
+    if (schema.kind === "ref") found[symbol.name] = schema.name;
+  }
+  return { documentedTypes: found };
 }
 
 interface EndpointTypes {

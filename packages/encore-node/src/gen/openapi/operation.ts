@@ -151,7 +151,7 @@ function successes(endpoint: EndpointMeta, doc: DocComment, context: DocumentCon
  * a status without a media type has no body. A raw endpoint without the tag answers "anything".
  */
 function rawResponses(endpoint: EndpointMeta, doc: DocComment, context: DocumentContext): Record<string, unknown> {
-  const responses: Record<string, { description: string; content?: Record<string, unknown> }> = {};
+  const responses: Record<string, { description: string; content?: Record<string, unknown>; headers?: object }> = {};
   for (const tag of doc.tags) {
     if (tag.name !== "openapi-response") continue;
     const [, status = "200", rest = ""] = /^(?:(\d{3})\b)?\s*(.*)$/s.exec(tag.text) ?? [];
@@ -164,6 +164,15 @@ function rawResponses(endpoint: EndpointMeta, doc: DocComment, context: Document
     const description = known ? known.description : media.description || "It worked.";
     responses[status] = { description, content: { ...known?.content, [media.type]: media.content } };
   }
+  for (const tag of doc.tags) {
+    if (tag.name !== "openapi-response-header") continue;
+    const [, status = "200", name, description] = /^(?:(\d{3})\b)?\s*(\S+)\s*(.*)$/s.exec(joined(tag)) ?? [];
+    const response = responses[status];
+    if (!name || !response)
+      throw new DocError(endpoint, `@${tag.name} needs a name, and an @openapi-response with its status.`);
+    const header = { ...(description ? { description } : {}), required: false, schema: { type: "string" } };
+    response.headers = { ...response.headers, [name]: header };
+  }
   if (Object.keys(responses).length > 0) return responses;
   return { "200": { description: "What the endpoint writes.", content: { "*/*": {} } } };
 }
@@ -175,13 +184,14 @@ interface Media {
 }
 
 function parseMedia(endpoint: EndpointMeta, tag: DocTag, text: string, context: DocumentContext): Media {
-  const [, type, name, description = ""] = /^([\w.+-]+\/[\w.+*-]+)\s*(?:\{(\w+)\})?\s*(.*)$/s.exec(text) ?? [];
+  const [, type, written, description = ""] = /^([\w.+-]+\/[\w.+*-]+)\s*(?:\{(\w+)\})?\s*(.*)$/s.exec(text) ?? [];
   if (!type)
     throw new DocError(endpoint, `@${tag.name} needs a media type, as in "@${tag.name} text/plain What it is.".`);
+  const name = written && (endpoint.documentedTypes?.[written] ?? written);
   if (name && !context.meta.types[name])
     throw new DocError(
       endpoint,
-      `@${tag.name} names the type {${name}}, which no typed endpoint or stream of the app uses.`,
+      `@${tag.name} names the type {${written}}, which its file does not know and no typed endpoint or stream of the app uses.`,
     );
   const named = name ? context.meta.types[name] : undefined;
   const { prose, example } = splitBlock(tag.block);
