@@ -14,8 +14,9 @@ interface Next {
 }
 
 /**
- * The agent's oldest queued turn of this thread, leased to this process and ready to run; null when there is none, or when the agent is
- * still answering. Run it under the thread's lock.
+ * The agent's next queued turn of this thread, leased to this process and ready to run; null when there is none, or when the agent is still
+ * answering. Messages are answered in the log's order: a turn's id tells the time by the clock of the process that took the message. Run it
+ * under the thread's lock.
  */
 export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Next): Promise<TurnToRun | null> {
   const taken = await tx.queryRow<Taken>`
@@ -26,7 +27,7 @@ export async function nextTurn(tx: Tx, { orgId, threadId, agentId, leased }: Nex
         and not exists (
           select from turns r
           where r.org_id = ${orgId} and r.thread_id = ${threadId} and r.agent_id = ${agentId} and r.state = 'running')
-      order by q.id limit 1)
+      order by q.message_seq, q.id limit 1)
       and (${leased}::boolean or lease_owner = ${PROCESS_ID} or lease_until < now())
     returning id, message_seq, attempt, asked_by, asked_key, reserved_at, reserved_tokens, reserved_cost_micros`;
   if (!taken) return null;
