@@ -29,8 +29,15 @@ describe.concurrent("presence", () => {
     const { org, ada, threadId, watcher } = await room();
     const hers = await openSocket(ada, threadId, { tab: "one" });
     await watcher.until(() => tabsOf(watcher, ada.userId)?.join() === "one");
-    await adminQuery(inject("graphyn").adminUrl, "delete from presence where org_id = $1", [org.orgId]);
-    await watcher.until(() => tabsOf(watcher, ada.userId)?.length === 0);
+    const { adminUrl } = inject("graphyn");
+    const gone = await adminQuery(adminUrl, "delete from presence where org_id = $1 returning user_id, tab", [
+      org.orgId,
+    ]);
+    expect(gone).toHaveLength(2);
+    // Those who look meanwhile may see nobody, or nothing of it, where the look is the one that writes it anew.
+    const kept = () =>
+      adminQuery(adminUrl, "select user_id, tab from presence where org_id = $1 and expires_at > now()", [org.orgId]);
+    await expect.poll(kept).toEqual(expect.arrayContaining(gone));
     await watcher.until(() => tabsOf(watcher, ada.userId)?.join() === "one");
     await watcher.until(() => tabsOf(watcher, org.userId)?.join() === "watcher");
     for (const socket of [hers, watcher]) socket.cut();
