@@ -14,7 +14,7 @@ import { staticChecks } from "./checks";
 import { onInterrupt } from "./interrupt";
 import { type Counts, runVitest } from "./vitest";
 
-const VITEST_TIMEOUT_MS = 20 * 60_000;
+const VITEST_TIMEOUT_MS = 24 * 60_000;
 /** The user's own parts have no place in a test: it would write into their database and spend their tokens. */
 const NOT_INHERITED =
   /^(DATABASE_URL|REDIS_URL|LETTA_.*|OPENAI_.*|ANTHROPIC_.*|EMBEDDINGS_.*|ENCORE_.*|GRAPHYN_(MODEL|EMBEDDING_MODEL|HOST))$/;
