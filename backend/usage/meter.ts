@@ -3,7 +3,7 @@ import { costMicros } from "../models/metering/cost";
 import type { Meter, ModelAsk } from "../models/metering/meter";
 import type { Usage } from "../models/metering/usage";
 import type { Price } from "../models/upstreams/upstream";
-import { ANSWER_TOKENS, PROMPT_CHARS_PER_TOKEN, type Reserved } from "./estimates";
+import { ANSWER_TOKENS, PROMPT_CHARS_PER_TOKEN, type Reserved, wholeCall } from "./estimates";
 
 /** What a turn has taken, all its calls together. */
 export interface Spent {
@@ -153,9 +153,7 @@ export function makeMeter({ reserved, extend, beside, stop }: Work): TurnMeter {
     },
     async stopWithoutSummary() {
       if (last === null || isClosed) return;
-      const usage = last.estimate(ANSWER_TOKENS * 4);
-      const cost = last.price === null ? 0 : costMicros(usage, last.price);
-      const limit = await beside({ tokens: usage.prompt_tokens + usage.completion_tokens, costMicros: cost });
+      const limit = await beside(wholeCall(last));
       if (limit === null || isClosed) return;
       refusedBy = limit;
       stop();

@@ -2,11 +2,10 @@ import type { ServerResponse } from "node:http";
 import { api } from "encore.dev/api";
 import log from "encore.dev/log";
 import { brokenBeside } from "../../usage/beside-turns";
-import { ANSWER_TOKENS } from "../../usage/estimates";
+import { wholeCall } from "../../usage/estimates";
 import { askedBy } from "../correlation/asked-by";
 import { type LettaRequest, readLettaRequest, withoutNames } from "../correlation/letta-request";
 import { isObject, type JsonObject } from "../json";
-import { costMicros } from "../metering/cost";
 import type { Meter } from "../metering/meter";
 import { recordCall } from "../metering/record-call";
 import type { Usage } from "../metering/usage";
@@ -74,11 +73,8 @@ async function askForLetta(orgId: string, body: JsonObject, signal: AbortSignal,
   let price: Price | null = null;
   let isSpent = false;
   const meter: Meter = {
-    async ask({ price, estimate }) {
-      const usage = estimate(ANSWER_TOKENS * 4);
-      const cost = price === null ? 0 : costMicros(usage, price);
-      const call = { tokens: usage.prompt_tokens + usage.completion_tokens, costMicros: cost };
-      isSpent = (await brokenBeside(orgId, call)) !== null;
+    async ask(call) {
+      isSpent = (await brokenBeside(orgId, wholeCall(call))) !== null;
       return !isSpent;
     },
     heard: () => true,
