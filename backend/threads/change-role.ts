@@ -12,7 +12,7 @@ import { hostIsAPerson, roleChanged } from "./join-thread";
 import { publish } from "./live/channels";
 import { appendLog } from "./log";
 import type { ParticipantsResponse } from "./participants";
-import { hostsOf, type ParticipantRole, requireMay, requireNoGuests } from "./roles";
+import { hostsOf, type ParticipantRole, requireMay, requireNoGuests, storeRole } from "./roles";
 import type { ParticipantView, ThreadState } from "./thread-context";
 import { requestCancel } from "./turns/cancel";
 
@@ -107,9 +107,7 @@ async function setRole(
   role: ParticipantRole,
 ): Promise<LogEntry[]> {
   if (role === "host") await requireNoGuests(tx, orgId, [participant.user_id]);
-  await tx.exec`
-    update participants set role = ${role}
-    where org_id = ${orgId} and thread_id = ${threadId} and id = ${participant.id} and left_at is null`;
+  await storeRole(tx, orgId, threadId, participant.id, role);
   const entries = await appendLog(tx, orgId, threadId, roleChanged({ ...participant, role }));
   if (participant.agent_id === null || THREAD_ROLES[role].answer) return entries;
   const waiting = state.context.running_turns.filter(

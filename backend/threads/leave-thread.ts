@@ -4,7 +4,7 @@ import type { LogEntry } from "../lib/events";
 import { seatOf } from "./audit-thread";
 import { left, roleChanged } from "./join-thread";
 import { appendLog } from "./log";
-import { hostsOf } from "./roles";
+import { hostsOf, storeRole } from "./roles";
 import { lockThread, type ParticipantView, type ThreadState } from "./thread-context";
 
 /**
@@ -20,12 +20,12 @@ export async function leaveThread(tx: Tx, orgId: string, threadId: string, userI
     select role from members where org_id = ${orgId} and user_id = ${userId}`;
   if (member && (member.role !== "guest" || target.role !== "host")) return [];
   const heir = await heirOf(tx, orgId, state, target);
-  if (heir) await setRole(tx, orgId, threadId, heir, "host");
+  if (heir) await storeRole(tx, orgId, threadId, heir.id, "host");
   const promoted = heir ? [{ ...heir, role: "host" as const }] : [];
   const about = { orgId, actor: SYSTEM, target: { type: "thread", id: threadId } };
   if (member) {
     const stays = { ...target, role: "speaker" as const };
-    await setRole(tx, orgId, threadId, target, "speaker");
+    await storeRole(tx, orgId, threadId, target.id, "speaker");
     const entries = await appendLog(tx, orgId, threadId, [...promoted, stays].flatMap(roleChanged));
     const participants = [...promoted, stays].map(seatOf);
     await appendAudit(tx, { ...about, action: "thread.participant_role_changed", change: { participants } });
@@ -38,17 +38,6 @@ export async function leaveThread(tx: Tx, orgId: string, threadId: string, userI
   const change = { removed: seatOf(target), participants: promoted.map(seatOf) };
   await appendAudit(tx, { ...about, action: "thread.participant_removed", change });
   return entries;
-}
-
-async function setRole(
-  tx: Tx,
-  orgId: string,
-  threadId: string,
-  { id }: ParticipantView,
-  role: "host" | "speaker",
-): Promise<void> {
-  await tx.exec`
-    update participants set role = ${role} where org_id = ${orgId} and thread_id = ${threadId} and id = ${id}`;
 }
 
 /** Who is host after the last one: the member who came first, a speaker before a listener. Null where another host stays, or nobody could be. */

@@ -59,12 +59,28 @@ export async function guestsAmong(tx: Tx, orgId: string, people: (string | null)
 
 /** Refuses guests as hosts: a host asks in whom they want, and removes whom they want. The database refuses them too (41_no_guest_hosts.up.sql). */
 export async function requireNoGuests(tx: Tx, orgId: string, people: (string | null)[]): Promise<void> {
-  if ((await guestsAmong(tx, orgId, people)).size === 0) return;
-  throw invalid(
+  if ((await guestsAmong(tx, orgId, people)).size > 0) throw guestIsNoHost();
+}
+
+export function guestIsNoHost() {
+  return invalid(
     "guest_is_no_host",
     "role: a guest of the organization cannot be a thread's host.",
     "Guests are speakers or listeners; name a member.",
   );
+}
+
+/** Writes a participant's role down: to be told in the log by whoever changes it, under the thread's lock. */
+export async function storeRole(
+  tx: Tx,
+  orgId: string,
+  threadId: string,
+  participantId: string,
+  role: ParticipantRole,
+): Promise<void> {
+  await tx.exec`
+    update participants set role = ${role}
+    where org_id = ${orgId} and thread_id = ${threadId} and id = ${participantId} and left_at is null`;
 }
 
 /** The thread's hosts, in the order they came. */

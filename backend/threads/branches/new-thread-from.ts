@@ -4,7 +4,7 @@ import type { Caller } from "../../organizations/authenticate";
 import { requireThread } from "../in-thread";
 import { joinThread } from "../join-thread";
 import { appendLog } from "../log";
-import { guestsAmong, hostsOf, requireNoGuests } from "../roles";
+import { guestIsNoHost, guestsAmong, hostsOf } from "../roles";
 import type { ThreadState } from "../thread-context";
 import { copyMessages } from "./copy-messages";
 
@@ -43,12 +43,9 @@ export async function newThreadFrom(
       when_busy, exchange_hops_max, exchange_turns_max, exchange_tokens_max
     from threads where org_id = ${orgID} and id = ${from}`;
   // Who is a guest by now hosts no other thread; the caller, who would, is refused.
-  await requireNoGuests(tx, orgID, [userID]);
-  const guests = await guestsAmong(
-    tx,
-    orgID,
-    hostsOf(source).map((host) => host.user_id),
-  );
+  const hosts = hostsOf(source).map((host) => host.user_id);
+  const guests = await guestsAmong(tx, orgID, [userID, ...hosts]);
+  if (guests.has(userID)) throw guestIsNoHost();
   const rows = source.context.participants.map(({ kind, user_id, agent_id, name, role }) => ({
     id: newId("part"),
     kind,
