@@ -12,8 +12,7 @@ export type Tx = Transaction;
  * is `database_unavailable`; after a commit that was not answered, too.
  */
 export async function tenant<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (orgId === "") throw new Error("tenant() needs an organization");
-  return transaction(begin("graphyn_tenant", orgId), work);
+  return transaction(beginFor("graphyn_tenant", orgId), work);
 }
 
 /**
@@ -21,8 +20,7 @@ export async function tenant<T>(orgId: string, work: (tx: Tx) => Promise<T>): Pr
  * bytes or a sender, and for nothing that others need.
  */
 export async function tenantPatiently<T>(orgId: string, idleMs: number, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (orgId === "") throw new Error("tenantPatiently() needs an organization");
-  return transaction(begin("graphyn_tenant", orgId, { idleMs }), work);
+  return transaction(beginFor("graphyn_tenant", orgId, { idleMs }), work);
 }
 
 /**
@@ -30,14 +28,12 @@ export async function tenantPatiently<T>(orgId: string, idleMs: number, work: (t
  * and keeps the database from cleaning up after everybody: bound its time.
  */
 export async function tenantSnapshot<T>(orgId: string, idleMs: number, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (orgId === "") throw new Error("tenantSnapshot() needs an organization");
-  return transaction(begin("graphyn_tenant", orgId, { idleMs, isSnapshot: true }), work);
+  return transaction(beginFor("graphyn_tenant", orgId, { idleMs, isSnapshot: true }), work);
 }
 
 /** As `tenant`, for somebody who waits for the answer: a database that stands still is told as one that is not there. */
 export async function tenantSoon<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (orgId === "") throw new Error("tenantSoon() needs an organization");
-  return transaction(soon(begin("graphyn_tenant", orgId)), work);
+  return transaction(soon(beginFor("graphyn_tenant", orgId)), work);
 }
 
 /**
@@ -46,8 +42,7 @@ export async function tenantSoon<T>(orgId: string, work: (tx: Tx) => Promise<T>)
  * need not. For queries whose order an index has.
  */
 export async function tenantPage<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (orgId === "") throw new Error("tenantPage() needs an organization");
-  return transaction(begin("graphyn_tenant", orgId, { isPage: true }), work);
+  return transaction(beginFor("graphyn_tenant", orgId, { isPage: true }), work);
 }
 
 /** For whom something is read. */
@@ -63,8 +58,8 @@ export interface Viewer {
  * does not wait for a database that stands still. `isPage`: as `tenantPage`.
  */
 export async function seenBy<T>(who: Viewer, work: (tx: Tx) => Promise<T>, kind: { isPage?: true } = {}): Promise<T> {
-  if (who.role !== "guest") return transaction(soon(begin("graphyn_tenant", who.orgID, kind)), work);
-  return transaction(soon(begin("graphyn_guest", who.orgID, kind)), async (tx) => {
+  if (who.role !== "guest") return transaction(soon(beginFor("graphyn_tenant", who.orgID, kind)), work);
+  return transaction(soon(beginFor("graphyn_guest", who.orgID, kind)), async (tx) => {
     await tx.exec`select set_config('graphyn.guest', ${who.userID}, true)`;
     return work(tx);
   });
@@ -98,6 +93,12 @@ interface Kind {
   isSnapshot?: boolean;
   /** It reads one page in the order of an index. */
   isPage?: boolean;
+}
+
+/** Whoever acts for an organization names it: without one, nothing would be found, and nobody told why. */
+function beginFor(role: "graphyn_tenant" | "graphyn_guest", orgId: string, kind?: Kind): Promise<Tx> {
+  if (orgId === "") throw new Error("a tenant's transaction needs an organization");
+  return begin(role, orgId, kind);
 }
 
 async function begin(
