@@ -21,6 +21,7 @@ export interface Result {
 
 export class PgConnection {
   readonly client: pg.Client;
+  private readonly wire: WireConnection;
   /** BEGIN has been promised but not sent. */
   beginNext = false;
   broken = false;
@@ -43,9 +44,9 @@ export class PgConnection {
     };
     this.client.on("error", lost);
     this.client.on("end", lost);
-    const wire = (this.client as unknown as { connection: WireConnection }).connection;
-    wire.on("parameterDescription", (m: { dataTypeIDs: number[] }) => this.current?.handleParameterDescription(m));
-    wire.on("bindComplete", () => this.current?.handleBindComplete());
+    this.wire = (this.client as unknown as { connection: WireConnection }).connection;
+    this.wire.on("parameterDescription", (m: { dataTypeIDs: number[] }) => this.current?.handleParameterDescription(m));
+    this.wire.on("bindComplete", () => this.current?.handleBindComplete());
   }
 
   private submit(s: Submission): Promise<Outcome> {
@@ -71,8 +72,7 @@ export class PgConnection {
    */
   look(ms: number, silenceMs: number): void {
     if (this.asked <= 0 || ++this.looks * ms <= silenceMs) return;
-    const wire = (this.client as unknown as { connection: WireConnection }).connection;
-    wire.stream.destroy(new Error(`no answer in ${silenceMs} ms`));
+    this.wire.stream.destroy(new Error(`no answer in ${silenceMs} ms`));
   }
 
   /** Rejects with the driver's short message while the statement has not begun to run. */
